@@ -1,0 +1,219 @@
+"""From a list of layers to a verified graph; every mistake found is reported together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean
+from dlrun.graph.graph import INPUT, Graph, Node
+from dlrun.graph.layer import Composite, Layer, layers
+from dlrun.graph.tensor import TensorType
+
+
+def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("model", "layers")) -> Graph:
+    """Wire ``specs`` into a graph, inferring every shape.
+
+    Args:
+        specs: Layers in the order written; each reads the one before unless it names ``inputs``.
+        input_type: Type of the model's input, per sample.
+        path: Where the list stands in the recipe.
+
+    Raises:
+        DlrunErrors: Every mistake found, each with its place.
+    """
+    builder = Builder(input_type)
+    if not specs:
+        raise DlrunErrors(
+            [DlrunError("empty-model", "`model.layers` is empty; a model needs at least one layer.", path=path)]
+        )
+    builder.chain(specs, INPUT, path)
+    if builder.errors:
+        raise DlrunErrors(builder.errors)
+    graph = Graph(input_type, tuple(builder.nodes))
+    unread = _unread(graph)
+    if unread:
+        raise DlrunErrors(
+            [
+                DlrunError(
+                    "unused-layer",
+                    f"`{node.name}` is read by no later layer.",
+                    path=node.path,
+                    hint="The model's output is its last layer; name this one in the `inputs` of another, or remove it.",
+                )
+                for node in unread
+            ]
+        )
+    return graph
+
+
+def _unread(graph: Graph) -> list[Node]:
+    read = {name for node in graph.nodes for name in node.inputs} | {graph.nodes[-1].name}
+    return [node for node in graph.nodes if node.name not in read]
+
+
+class Builder:
+    """Collects nodes and mistakes while layers are added."""
+
+    def __init__(self, input_type: TensorType) -> None:
+        self.nodes: list[Node] = []
+        self.errors: list[DlrunError] = []
+        self._types: dict[str, TensorType | None] = {INPUT: input_type}
+        self._count: dict[str, int] = {}
+        self._scopes: list[str] = []
+        self._alias: dict[str, str] = {}
+
+    def chain(self, specs: Sequence[Layer], source: str, path: Path) -> str:
+        """Add layers one after another, starting from the node ``source``; returns the last name."""
+        for i, spec in enumerate(specs):
+            source = self._add(spec, (source,), (*path, i, spec.kind))
+        return source
+
+    def add(self, kind: str, inputs: Sequence[str], path: Path = (), **fields: object) -> str:
+        """Add one layer by kind (for composites and activations); returns its name."""
+        return self._add(layers.get(kind)(**fields), tuple(inputs), path)  # type: ignore[arg-type]
+
+    def _name(self, spec: Layer, path: Path) -> str:
+        scope = "".join(s + "." for s in self._scopes)
+        if spec.name is not None:
+            name = scope + spec.name
+            if name in self._types:
+                self.errors.append(
+                    DlrunError(
+                        "duplicate-name",
+                        f"two layers are called `{spec.name}`; names are unique.",
+                        path=(*path, "name"),
+                    )
+                )
+            return name
+        while True:
+            key = scope + spec.kind
+            self._count[key] = self._count.get(key, 0) + 1
+            name = f"{key}_{self._count[key]}"
+            if name not in self._types:
+                return name
+
+    def _resolve(self, spec: Layer, before: tuple[str, ...], path: Path) -> tuple[str, ...] | None:
+        if spec.inputs is None:
+            return before
+        found: list[str] = []
+        for i, wanted in enumerate(spec.inputs):
+            candidates = ["".join(s + "." for s in self._scopes[:k]) + wanted for k in range(len(self._scopes), -1, -1)]
+            name = next((self._alias.get(c, c) for c in candidates if c in self._types or c in self._alias), None)
+            if name is None:
+                names = [n for n in (*self._types, *self._alias)]
+                self.errors.append(
+                    DlrunError(
+                        "unknown-input",
+                        f"`{wanted}` names no earlier layer.",
+                        path=(*path, "inputs", i),
+                        hint=did_you_mean(
+                            wanted, names, "Layers can be read once they stand above; give them a `name`."
+                        ),
+                    )
+                )
+            else:
+                found.append(name)
+        return tuple(found) if len(found) == len(spec.inputs) else None
+
+    def _add(self, spec: Layer, before: tuple[str, ...], path: Path) -> str:
+        inputs = self._resolve(spec, before, path)
+        name = self._name(spec, path)
+        types = None if inputs is None else [self._types[i] for i in inputs]
+        if inputs is None or types is None or any(t is None for t in types):
+            self._types[name] = None
+            return name
+        known: list[TensorType] = [t for t in types if t is not None]
+        try:
+            low, high = spec.arity
+            if len(known) < low or (high is not None and len(known) > high):
+                wants = f"{low}" if low == high else (f"at least {low}" if high is None else f"{low} to {high}")
+                raise DlrunError(
+                    "wrong-input-count",
+                    f"`{spec.kind}` reads {wants} inputs, got {len(known)}.",
+                    hint="Name them: `inputs: [first, second]`.",
+                )
+            if isinstance(spec, Composite):
+                return self._expand(spec, name, inputs, path)
+            output = spec.infer(*known)
+            weights = spec.weights(*known)
+        except DlrunError as error:
+            error.path = (*path, *error.path) if error.path[: len(path)] != path else error.path
+            self.errors.append(error)
+            self._types[name] = None
+            return name
+        self._types[name] = output
+        self.nodes.append(Node(name, spec, inputs, tuple(known), output, weights, path))
+        activation = getattr(spec, "activation", None)
+        if activation is not None:
+            return self._activate(name, activation, path)
+        return name
+
+    def _activate(self, name: str, activation: str, path: Path) -> str:
+        cls = layers.get(activation) if activation in layers else None
+        if cls is None or not cls.elementwise:
+            valid = [n for n in layers if layers.get(n).elementwise]
+            self.errors.append(
+                DlrunError(
+                    "unknown-activation",
+                    f"`{activation}` is not an activation.",
+                    path=(*path, "activation"),
+                    hint=did_you_mean(activation, valid, "Valid: " + ", ".join(f"`{n}`" for n in valid) + "."),
+                )
+            )
+            return name
+        scope = self._scopes
+        self._scopes = []
+        result = self._add(cls(name=f"{name}_{activation}"), (name,), (*path, "activation"))
+        self._scopes = scope
+        self._alias[name] = result
+        return result
+
+    def _expand(self, spec: Composite, name: str, inputs: tuple[str, ...], path: Path) -> str:
+        found = len(self.errors)
+        self._scopes.append(name.rsplit(".", 1)[-1])
+        try:
+            result = spec.expand(_Scope(self, path), *inputs)
+        finally:
+            self._scopes.pop()
+        if name not in self._types:
+            self._alias[name] = result
+        if len(self.errors) > found:
+            self._types[result] = None
+        return result
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scope:
+    """What a composite sees while it expands: its own name scope and place."""
+
+    builder: Builder
+    path: Path
+
+    def type(self, name: str) -> TensorType | None:
+        """Type of a node, or None when it could not be inferred."""
+        return self.builder._types[name]
+
+    def chain(self, specs: Sequence[Layer], source: str, field: str = "layers") -> str:
+        """Add the layers of one of the composite's fields; returns the last name."""
+        return self.builder.chain(specs, source, (*self.path, field))
+
+    def scope(self, name: str) -> _Inner:
+        """A context in which names get a further prefix."""
+        return _Inner(self.builder, name)
+
+    def add(self, kind: str, *inputs: str, **fields: object) -> str:
+        """Add one layer of this kind; returns its name."""
+        return self.builder.add(kind, inputs, self.path, **fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inner:
+    builder: Builder
+    name: str
+
+    def __enter__(self) -> None:
+        self.builder._scopes.append(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        self.builder._scopes.pop()

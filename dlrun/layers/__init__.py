@@ -1,0 +1,1 @@
+"""The vocabulary of layers, one file per family. Each module registers its layers on import."""

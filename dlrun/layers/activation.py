@@ -1,0 +1,280 @@
+"""Element-wise activations and softmax."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dlrun.graph.layer import Example, Layer, layers
+from dlrun.graph.tensor import TensorType
+
+_POINTS = (Example({}, (TensorType((9,)),)), Example({}, (TensorType((3, 4, 2)),)))
+
+
+class _Elementwise(Layer):
+    elementwise = True
+    examples = _POINTS
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def flops(self, *inputs: TensorType) -> int:
+        return inputs[0].size
+
+
+@layers("relu")
+class ReLU(_Elementwise):
+    """Rectified linear unit.
+
+    y = max(x, 0); the gradient at 0 is 0.
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Nair & Hinton 2010.
+    """
+
+
+@layers("relu6")
+class ReLU6(_Elementwise):
+    """Rectified linear unit cut at 6.
+
+    y = min(max(x, 0), 6).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Howard et al. 2017.
+    """
+
+
+@layers("leaky_relu")
+class LeakyReLU(_Elementwise):
+    """Rectified linear unit with a slope below zero.
+
+    y = x for x > 0, else s x, with s the slope.
+
+    Args:
+        slope: s, the gradient below zero.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: Keras' slope is 0.3 (layer) or 0.2 (function).
+    Source: Maas, Hannun & Ng 2013.
+    """
+
+    slope: float = 0.01
+
+
+@layers("elu")
+class ELU(_Elementwise):
+    """Exponential linear unit.
+
+    y = x for x > 0, else a (exp(x) - 1), with a the alpha.
+
+    Args:
+        alpha: a, minus the value approached for very negative x.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Clevert, Unterthiner & Hochreiter 2015.
+    """
+
+    alpha: float = 1.0
+
+
+@layers("selu")
+class SELU(_Elementwise):
+    """Scaled exponential linear unit.
+
+    y = 1.0507009873554805 x for x > 0, else 1.7580993408473766 (exp(x) - 1); the gradient at 0
+    is that of the lower branch.
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: TensorFlow's gradient at 0 is that of the upper branch.
+    Source: Klambauer et al. 2017.
+    """
+
+
+@layers("gelu")
+class GELU(_Elementwise):
+    """Gaussian error linear unit.
+
+    y = x (1 + erf(x / sqrt 2)) / 2, or its tanh approximation x (1 + tanh(sqrt(2 / pi) (x +
+    0.044715 x^3))) / 2.
+
+    Args:
+        approximate: ``none`` for erf, ``tanh`` for the approximation.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: keras.ops approximates by default.
+    Source: Hendrycks & Gimpel 2016.
+    """
+
+    approximate: Literal["none", "tanh"] = "none"
+
+
+@layers("silu")
+class SiLU(_Elementwise):
+    """Sigmoid linear unit (swish).
+
+    y = x / (1 + exp(-x)).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Elfwing, Uchibe & Doya 2017.
+    """
+
+
+@layers("mish")
+class Mish(_Elementwise):
+    """Self-regularised smooth unit.
+
+    y = x tanh(log(1 + exp(x))).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Misra 2019.
+    """
+
+
+@layers("softplus")
+class Softplus(_Elementwise):
+    """Smooth rectifier.
+
+    y = log(1 + exp(x)).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: torch is linear above 20, equal to rounding.
+    Source: Dugas et al. 2000.
+    """
+
+
+@layers("softsign")
+class Softsign(_Elementwise):
+    """Rational sigmoid.
+
+    y = x / (1 + abs(x)).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Turian, Bergstra & Bengio 2009.
+    """
+
+
+@layers("sigmoid")
+class Sigmoid(_Elementwise):
+    """Logistic function.
+
+    y = 1 / (1 + exp(-x)).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Verhulst 1838.
+    """
+
+
+@layers("tanh")
+class Tanh(_Elementwise):
+    """Hyperbolic tangent.
+
+    y = tanh(x).
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: LeCun et al. 1998.
+    """
+
+
+@layers("hard_sigmoid")
+class HardSigmoid(_Elementwise):
+    """Piecewise linear sigmoid.
+
+    y = min(max(x + 3, 0), 6) / 6.
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: torch's own float64 gradient is only single precision; relu6 is used.
+    Source: Howard et al. 2019.
+    """
+
+
+@layers("hard_swish")
+class HardSwish(_Elementwise):
+    """Piecewise quadratic swish.
+
+    y = x min(max(x + 3, 0), 6) / 6.
+
+    Args: none.
+
+    Shapes: (N, *) -> (N, *).
+    Weights: none.
+    Errors: none.
+    Differs: nothing.
+    Source: Howard et al. 2019.
+    """
+
+
+@layers("softmax")
+class Softmax(Layer):
+    """Probabilities over the last axis.
+
+    y[c] = exp(x[c]) / sum over k of exp(x[k]).
+
+    Args: none.
+
+    Shapes: (N, *, C) -> (N, *, C).
+    Weights: none.
+    Errors: none.
+    Differs: nothing. Losses here read logits, so a classifier needs no softmax of its own.
+    Source: Bridle 1990.
+    """
+
+    examples = _POINTS
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def flops(self, *inputs: TensorType) -> int:
+        return 3 * inputs[0].size

@@ -1,0 +1,1 @@
+"""Metrics: framework-free, float64, one definition for every backend."""

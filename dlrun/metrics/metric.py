@@ -1,0 +1,47 @@
+"""What a metric must provide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from dlrun.errors import DlrunError
+from dlrun.registry import Registry
+
+
+class Accumulator:
+    """Sums over batches, in float64 or integers."""
+
+    def add(self, output: np.ndarray, target: np.ndarray) -> None:
+        """Count one batch. Shapes: output (N, C) logits, target (N,) class ids."""
+        raise NotImplementedError
+
+    def result(self) -> dict[str, Any]:
+        """JSON-ready values by name, e.g. ``{"accuracy": 0.98}``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric's description; registered with ``@metrics("name")``."""
+
+    kind: ClassVar[str] = ""
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    def names(self) -> tuple[str, ...]:
+        """Keys of the scalars it reports, the main one first."""
+        return (self.kind,)
+
+    def check(self, classes: int | None) -> None:
+        """Raise DlrunError unless the metric makes sense for this many classes."""
+        if classes is None:
+            raise DlrunError("metric-needs-classes", f"`{self.kind}` needs data with classes.", path=("metrics",))
+
+    def start(self, classes: int | None) -> Accumulator:
+        """A fresh accumulator."""
+        raise NotImplementedError
+
+
+metrics: Registry[Metric] = Registry("metric", home="dlrun.metrics")

@@ -1,0 +1,1 @@
+"""The uniform runner: one loop for every backend; emits events, prints nothing."""
