@@ -1,0 +1,187 @@
+"""From a typed recipe to a plan: data signature, shapes, and every check that needs both."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from dlrun.data.source import Place, Signature
+from dlrun.data.transforms import combined_affine
+from dlrun.errors import DlrunError, DlrunErrors
+from dlrun.graph import Graph, Layer, TensorType, build_graph
+from dlrun.layers.linear import Dense
+from dlrun.plan import Plan
+from dlrun.recipe import Data, Model, Recipe
+from dlrun.tasks.task import Task, tasks
+
+
+def signature_of(data: Data) -> Signature:
+    """What is known of the recipe's data without loading it.
+
+    Raises:
+        DlrunError: When files are there but wrong, or missing and not fetchable.
+    """
+    try:
+        return data.source.signature(Place(data.root, data.download))
+    except DlrunError as error:
+        error.path = error.path or ("data", "source")
+        raise
+
+
+def build_model(model: Model, signature: Signature, task: str) -> Graph:
+    """The model's graph, the classifier's width filled in from the data.
+
+    Raises:
+        DlrunErrors: Every mistake found, each with its place.
+    """
+    layers = model.layers
+    if tasks.get(task, ("task",)).classifies and layers and signature.classes is not None:
+        layers = (*layers[:-1], _with_width(layers[-1], signature.classes))
+    return build_graph(layers, signature.input)
+
+
+def _with_width(layer: Layer, classes: int) -> Layer:
+    if isinstance(layer, Dense) and layer.units is None:
+        return dataclasses.replace(layer, units=classes)
+    return layer
+
+
+def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | None = None) -> Plan:
+    """Check everything that needs more than one section, and put the plan together.
+
+    Args:
+        recipe: The typed recipe.
+        signature: Result of ``signature_of``, if it was called already.
+        graph: Result of ``build_model``, if it was called already.
+
+    Raises:
+        DlrunErrors: Every mistake found.
+    """
+    errors: list[DlrunError] = []
+    signature = signature or signature_of(recipe.data)
+    graph = graph or build_model(recipe.model, signature, recipe.task)
+    train, validation = _split_sizes(recipe.data, signature, errors)
+    _check_transforms(recipe.data, signature, errors)
+    _check_task(tasks.get(recipe.task, ("task",)), signature, errors)
+    try:
+        recipe.loss.check(graph.output, signature.target, signature.classes)
+    except DlrunError as error:
+        errors.append(error)
+    for i, metric in enumerate(recipe.metrics):
+        try:
+            metric.check(signature.classes)
+        except DlrunError as error:
+            error.path = ("metrics", i)
+            errors.append(error)
+    _check_train(recipe, train, errors)
+    if errors:
+        raise DlrunErrors(errors)
+    steps = math.ceil(train / recipe.data.batch_size)
+    if recipe.train.limit_batches is not None:
+        steps = min(steps, recipe.train.limit_batches)
+    affine = combined_affine(recipe.data.preprocess, signature.scale, signature.input.shape[-1])
+    return Plan(recipe, signature, graph, affine, train, validation, steps)
+
+
+def _split_sizes(data: Data, signature: Signature, errors: list[DlrunError]) -> tuple[int, int]:
+    samples = signature.sizes.get("train", 0)
+    if samples == 0:
+        errors.append(DlrunError("empty-data", "the training split has no samples.", path=("data", "source")))
+        return 0, 0
+    held = data.validation if isinstance(data.validation, int) else round(data.validation * samples)
+    if held >= samples:
+        errors.append(
+            DlrunError(
+                "validation-too-large",
+                f"`{data.validation}` samples for validation leave none of {samples} for training.",
+                path=("data", "validation"),
+                hint="Use a smaller count, or a share below 1 such as 0.1.",
+            )
+        )
+        return samples, 0
+    return samples - held, held
+
+
+def _check_transforms(data: Data, signature: Signature, errors: list[DlrunError]) -> None:
+    x: TensorType = signature.input
+    for i, transform in enumerate(data.preprocess):
+        try:
+            x = transform.infer(x)
+        except DlrunError as error:
+            error.path = ("data", "preprocess", i, transform.kind, *error.path)
+            errors.append(error)
+
+
+def _check_task(task: type[Task], signature: Signature, errors: list[DlrunError]) -> None:
+    if task.kind == "image_classification" and signature.input.rank != 3:
+        errors.append(
+            DlrunError(
+                "wrong-task",
+                f"`{task.kind}` needs images of shape (N, height, width, channels), the data has {signature.input}.",
+                path=("task",),
+                hint="Use `task: classification` for samples of any shape.",
+            )
+        )
+    if task.classifies and signature.classes is None:
+        errors.append(
+            DlrunError(
+                "wrong-task",
+                f"`{task.kind}` needs class ids, the data's labels are {signature.target}.",
+                path=("task",),
+                hint="Use `task: regression`.",
+            )
+        )
+
+
+def _check_train(recipe: Recipe, samples: int, errors: list[DlrunError]) -> None:
+    data, train = recipe.data, recipe.train
+    if samples and data.batch_size > samples:
+        errors.append(
+            DlrunError(
+                "batch-too-large",
+                f"a batch of `{data.batch_size}` is larger than the {samples} training samples.",
+                path=("data", "batch_size"),
+                hint=f"Use at most {samples}.",
+            )
+        )
+    if train.micro_batches > data.batch_size:
+        errors.append(
+            DlrunError(
+                "micro-batches-too-many",
+                f"a batch of {data.batch_size} cannot be split into `{train.micro_batches}` parts.",
+                path=("train", "micro_batches"),
+            )
+        )
+    if train.early_stopping is not None and recipe.data.validation == 0:
+        errors.append(
+            DlrunError(
+                "contradiction",
+                "`train.early_stopping` needs validation samples, but `data.validation` is 0.",
+                path=("train", "early_stopping"),
+                hint="Set `data.validation: 0.1`, or remove `early_stopping`.",
+            )
+        )
+    if recipe.backend.compile and recipe.backend.eager:
+        errors.append(
+            DlrunError(
+                "contradiction",
+                "`backend.compile` and `backend.eager` exclude each other.",
+                path=("backend", "eager"),
+                hint="Set one of them to false.",
+            )
+        )
+    names = monitor_names(recipe)
+    if train.monitor is not None and train.monitor not in names:
+        errors.append(
+            DlrunError(
+                "unknown-monitor",
+                f"`{train.monitor}` is not reported by this recipe.",
+                path=("train", "monitor"),
+                hint="Valid: " + ", ".join(f"`{n}`" for n in names) + ".",
+            )
+        )
+
+
+def monitor_names(recipe: Recipe) -> tuple[str, ...]:
+    """Scalars that can pick the best checkpoint."""
+    return (*(name for metric in recipe.metrics for name in metric.names()), "loss")

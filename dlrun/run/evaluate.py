@@ -1,0 +1,115 @@
+"""Evaluating a run or one of its checkpoints, on any backend."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrun.backends.base import Engine
+from dlrun.data.feed import Feed
+from dlrun.data.source import Place
+from dlrun.errors import DlrunError, did_you_mean
+from dlrun.metrics.evaluation import Evaluation
+from dlrun.plan import Plan
+from dlrun.run import checkpoint
+from dlrun.run.directory import RunDirectory, chosen_checkpoint, open_run
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """Metrics of one checkpoint on one split.
+
+    Args:
+        run: The run directory.
+        checkpoint: The checkpoint evaluated.
+        split: ``train``, ``validation`` or ``test``.
+        backend: The backend it ran on.
+        samples: How many samples.
+        metrics: ``{"loss": …, "accuracy": …}``.
+    """
+
+    run: Path
+    checkpoint: Path
+    split: str
+    backend: str
+    samples: int
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, ready for inference."""
+
+    run: RunDirectory
+    checkpoint: Path
+    plan: Plan
+    engine: Engine
+
+
+def load_plan(target: Path, overrides: Sequence[str] = ()) -> tuple[RunDirectory, checkpoint.Checkpoint, Plan]:
+    """The run at ``target``, its best (or the named) checkpoint, and its plan with ``overrides``.
+
+    Raises:
+        DlrunError: ``not-a-run`` and mistakes in overrides. RunError: ``checkpoint-corrupt``.
+    """
+    from dlrun.config import compose
+
+    run = open_run(target)
+    path = chosen_checkpoint(target) or run.default_checkpoint()
+    plan = compose([f"recipe={run.recipe_file}", *overrides]).plan
+    return run, checkpoint.load(path, training=False), plan
+
+
+def load_model(target: Path, overrides: Sequence[str] = ()) -> LoadedModel:
+    """The model of a run or checkpoint, on the backend the run used or an override names.
+
+    Raises:
+        As ``load_plan``; DlrunError ``checkpoint-mismatch`` when weights do not fit the model.
+    """
+    from dlrun.backends import load_backend
+
+    run, loaded, plan = load_plan(target, overrides)
+    engine = load_backend(plan.recipe.backend.name).compile(plan)
+    engine.restore(loaded.engine)
+    return LoadedModel(run, loaded.path, plan, engine)
+
+
+def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()) -> EvalResult:
+    """Loss and metrics of a run's best checkpoint, or of the checkpoint named.
+
+    Args:
+        target: Run directory or checkpoint folder.
+        split: ``train``, ``validation`` or ``test``.
+        overrides: Such as ``backend=tensorflow`` or ``data.eval_batch_size=100``.
+
+    Raises:
+        DlrunError: ``unknown-split``, and as ``load_model``.
+    """
+    model = load_model(target, overrides)
+    plan = model.plan
+    sizes = {
+        "train": plan.train_samples,
+        "validation": plan.validation_samples,
+        "test": plan.signature.sizes.get("test", 0),
+    }
+    present = [name for name, size in sizes.items() if size]
+    if split not in present:
+        raise DlrunError("unknown-split", f"`{split}` is not a split of this data.", hint=did_you_mean(split, present))
+    feed = Feed(plan, Place(plan.recipe.data.root, plan.recipe.data.download))
+    metrics = evaluate_split(plan, model.engine, feed, split)
+    samples = sizes[split]
+    if plan.recipe.train.limit_batches is not None:
+        samples = min(samples, plan.recipe.train.limit_batches * plan.recipe.data.eval_batch_size)
+    return EvalResult(model.run.path, model.checkpoint, split, plan.recipe.backend.name, samples, metrics)
+
+
+def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: str) -> dict[str, Any]:
+    """Loss and metrics of a split: ``{"loss": …, "accuracy": …}``."""
+    evaluation = Evaluation(plan.recipe.loss, plan.recipe.metrics, plan.signature.classes)
+    limit = plan.recipe.train.limit_batches
+    for x, y in itertools.islice(feed.eval_batches(split), limit):
+        evaluation.add(engine.infer(x), y)
+    return evaluation.result()

@@ -1,0 +1,113 @@
+"""Starting a training, or going on with one."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlrun.backends import load_backend
+from dlrun.backends.base import Engine
+from dlrun.data.feed import Feed
+from dlrun.data.source import Place
+from dlrun.errors import DlrunError, RunError
+from dlrun.plan import Plan
+from dlrun.run import checkpoint, environment
+from dlrun.run import resume as resuming
+from dlrun.run.checkpoint import Position
+from dlrun.run.directory import RunDirectory, create_run
+from dlrun.run.events import Listener
+from dlrun.run.trainer import Trainer, TrainResult
+
+if TYPE_CHECKING:
+    from dlrun.config import Composed
+
+__all__ = ["TrainResult", "train"]
+
+
+def train(composed: Composed, listeners: Sequence[Listener] = (), *, resume: Path | None = None) -> TrainResult:
+    """Train a recipe, or go on with a run.
+
+    Args:
+        composed: The recipe; for ``resume``, composed from the run's own ``recipe.yaml`` and overrides.
+        listeners: Told what happens.
+        resume: Run directory or checkpoint to go on from.
+
+    Raises:
+        DlrunError: When the recipe does not fit the machine, the data or the resumed run.
+        RunError: When training fails: ``loss-not-finite``, ``disk-full``, ``checkpoint-corrupt``, ….
+    """
+    with ExitStack() as stack, _disk_errors():
+        trainer = _resumed(composed, resume, stack) if resume is not None else _fresh(composed, stack)
+        trainer.listeners = tuple(listeners)
+        return trainer.run_all()
+
+
+def _fresh(composed: Composed, stack: ExitStack) -> Trainer:
+    plan = composed.plan
+    engine, feed = _compile(plan)
+    run = create_run(plan.recipe.output, plan.recipe.name, plan.recipe.backend.name)
+    stack.enter_context(run.lock())
+    return Trainer(composed, plan, run, engine, feed, Position(), tuple(composed.notes))
+
+
+def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
+    from dlrun.config import compose
+
+    run, chosen = resuming.find(path)
+    stack.enter_context(run.lock())
+    loaded = checkpoint.load(chosen)
+    resuming.check_changes(compose([f"recipe={run.recipe_file}"]).values, composed.values)
+    position, notes = loaded.position, list(composed.notes)
+    _check_not_over(composed.plan, position, run)
+    plan = resuming.with_threads(composed.plan, loaded.facts)
+    branch, note = resuming.branch_if_older(run, chosen, plan)
+    if note is not None:
+        notes.append(note)
+        stack.enter_context(branch.lock())
+    horizon = resuming.horizon_note(plan, loaded)
+    notes += [horizon] if horizon else []
+    engine, feed = _compile(plan)
+    engine.restore(loaded.engine)
+    changed = environment.differences(
+        loaded.facts, environment.session(plan.recipe, engine, position.step, (), feed.fingerprint())
+    )
+    if changed:
+        notes.append("not equal to the bit to an uninterrupted run, because of " + ", ".join(changed) + ".")
+    branch.rewind(position.step)
+    position.finished = False
+    return Trainer(composed, plan, branch, engine, feed, position, tuple(notes))
+
+
+def _check_not_over(plan: Plan, position: Position, run: RunDirectory) -> None:
+    epochs = plan.recipe.train.epochs
+    if position.epoch >= epochs:
+        more = max(epochs, position.epoch) + max(1, position.epoch)
+        raise DlrunError(
+            "already-finished",
+            f"`{run.path}` has completed {position.epoch} of {epochs} epochs; nothing is left to do.",
+            hint=f"Train longer: dlrun train resume={run.path} train.epochs={more}",
+        )
+
+
+def _compile(plan: Plan) -> tuple[Engine, Feed]:
+    recipe = plan.recipe
+    feed = Feed(plan, Place(recipe.data.root, recipe.data.download))
+    engine = load_backend(recipe.backend.name).compile(plan)
+    return engine, feed
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise
+        raise RunError(
+            "disk-full",
+            f"`{error.filename or 'the run directory'}` cannot be written: {error.strerror}; training stopped.",
+            hint="Checkpoints already written are whole: free some space, then dlrun train resume=<run directory>.",
+        ) from None

@@ -1,0 +1,1 @@
+"""What a task adds to a recipe: defaults, checks and what prediction writes."""
