@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -38,6 +38,21 @@ class Signature:
     stored_dtype: str = "uint8"
 
 
+class Reader(Protocol):
+    """A split whose samples are got by number; what is not in memory is read then."""
+
+    @property
+    def y(self) -> np.ndarray:
+        """Every label: (N, *target.shape), int64 or float32."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Stored samples: rows int64 (n,) -> (n, *input.shape)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Samples:
     """A split in memory, as stored.
@@ -52,6 +67,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Stored samples by number: rows int64 (n,) -> (n, *input.shape)."""
+        taken: np.ndarray = self.x[rows]
+        return taken
 
 
 @dataclass(frozen=True)
@@ -88,6 +108,14 @@ class Source:
             DlrunError: When files are missing, corrupt or truncated.
         """
         raise NotImplementedError
+
+    def open(self, split: Split, place: Place) -> Reader:
+        """One split, its samples read when taken where the files allow it; else loaded whole.
+
+        Raises:
+            DlrunError: When files are missing, corrupt or truncated.
+        """
+        return self.load(split, place)
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """Image files as this data set's stored samples, (len(files), *input.shape), for prediction.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean
 from dlrun.graph.graph import INPUT, Graph, Node
 from dlrun.graph.layer import Composite, Layer, layers
 from dlrun.graph.tensor import TensorType
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("model", "layers")) -> Graph:
@@ -29,7 +32,7 @@ def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("m
         )
     builder.chain(specs, INPUT, path)
     if builder.errors:
-        raise DlrunErrors(builder.errors)
+        raise DlrunErrors(_distinct(builder.errors))
     graph = Graph(input_type, tuple(builder.nodes))
     unread = _unread(graph)
     if unread:
@@ -45,6 +48,11 @@ def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("m
             ]
         )
     return graph
+
+
+def _distinct(errors: Sequence[DlrunError]) -> list[DlrunError]:
+    """Without the repetitions that the rounds of a ``repeat`` bring."""
+    return list({(e.code, e.path, e.message): e for e in reversed(errors)}.values())[::-1]
 
 
 def _unread(graph: Graph) -> list[Node]:
@@ -76,22 +84,32 @@ class Builder:
     def _name(self, spec: Layer, path: Path) -> str:
         scope = "".join(s + "." for s in self._scopes)
         if spec.name is not None:
-            name = scope + spec.name
-            if name in self._types:
+            if not _NAME.fullmatch(spec.name) or spec.name == INPUT:
                 self.errors.append(
                     DlrunError(
-                        "duplicate-name",
-                        f"two layers are called `{spec.name}`; names are unique.",
+                        "invalid-name",
+                        f"`{spec.name}` cannot name a layer; names are letters, digits and `_`, not `{INPUT}`.",
                         path=(*path, "name"),
                     )
                 )
-            return name
+            return self._claim(scope + spec.name, (*path, "name"))
         while True:
             key = scope + spec.kind
             self._count[key] = self._count.get(key, 0) + 1
             name = f"{key}_{self._count[key]}"
-            if name not in self._types:
+            if name not in self._types and name not in self._alias:
                 return name
+
+    def _claim(self, name: str, path: Path) -> str:
+        if name in self._types or name in self._alias:
+            self.errors.append(
+                DlrunError(
+                    "duplicate-name",
+                    f"two layers are called `{name.rsplit('.', 1)[-1]}`; names are unique.",
+                    path=path,
+                )
+            )
+        return name
 
     def _resolve(self, spec: Layer, before: tuple[str, ...], path: Path) -> tuple[str, ...] | None:
         if spec.inputs is None:
@@ -116,9 +134,9 @@ class Builder:
                 found.append(name)
         return tuple(found) if len(found) == len(spec.inputs) else None
 
-    def _add(self, spec: Layer, before: tuple[str, ...], path: Path) -> str:
+    def _add(self, spec: Layer, before: tuple[str, ...], path: Path, name: str | None = None) -> str:
         inputs = self._resolve(spec, before, path)
-        name = self._name(spec, path)
+        name = self._name(spec, path) if name is None else self._claim(name, path)
         types = None if inputs is None else [self._types[i] for i in inputs]
         if inputs is None or types is None or any(t is None for t in types):
             self._types[name] = None
@@ -162,10 +180,7 @@ class Builder:
                 )
             )
             return name
-        scope = self._scopes
-        self._scopes = []
-        result = self._add(cls(name=f"{name}_{activation}"), (name,), (*path, "activation"))
-        self._scopes = scope
+        result = self._add(cls(), (name,), (*path, "activation"), f"{name}_{activation}")
         self._alias[name] = result
         return result
 

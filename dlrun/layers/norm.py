@@ -21,7 +21,7 @@ class BatchNorm(Layer):
 
     Args:
         momentum: k, the share of the new batch in the running statistics.
-        epsilon: e, added to the variance.
+        epsilon: e, added to the variance; above 0.
 
     Shapes: (N, *, C) -> (N, *, C).
     Weights: ``scale`` (C,); ``shift`` (C,); ``mean`` (C,) and ``variance`` (C,) not trained.
@@ -31,7 +31,7 @@ class BatchNorm(Layer):
     """
 
     momentum: Annotated[float, Gt(0), Le(1)] = 0.1
-    epsilon: Annotated[float, Ge(0)] = 1e-5
+    epsilon: Annotated[float, Gt(0)] = 1e-5
 
     examples = (
         Example({}, (TensorType((4, 5, 3)),)),
@@ -80,7 +80,7 @@ class LayerNorm(Layer):
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         shape = (inputs[0].shape[-1],)
-        return Weight("scale", shape, "ones"), Weight("shift", shape, "zeros", decay=False)
+        return Weight("scale", shape, "ones"), Weight("shift", shape, "zeros")
 
     def flops(self, *inputs: TensorType) -> int:
         return 7 * inputs[0].size

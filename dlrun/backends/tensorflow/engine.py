@@ -1,0 +1,186 @@
+"""A compiled model with its optimizer on a device: moves data in, state in and out, and calls ``Step``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlrun.backends.base import Batch, EngineState
+from dlrun.backends.tensorflow import device as devices
+from dlrun.backends.tensorflow import weights
+from dlrun.backends.tensorflow.ema import MovingAverage
+from dlrun.backends.tensorflow.losses import lower_loss
+from dlrun.backends.tensorflow.model import build
+from dlrun.backends.tensorflow.optimizers import lower_optimizer
+from dlrun.backends.tensorflow.precision import LossScale
+from dlrun.backends.tensorflow.programs import Programs
+from dlrun.backends.tensorflow.step import Step
+from dlrun.errors import RunError
+from dlrun.layers.norm import BatchNorm
+from dlrun.plan import Plan
+from dlrun.randomness import derive, step_keys
+
+
+class TensorFlowEngine:
+    """See ``dlrun.backends.base.Engine``.
+
+    Raises:
+        DlrunError: When the device is not there.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        recipe = plan.recipe
+        self._plan = plan
+        self._device = devices.select(recipe.device)
+        self._notes = devices.configure(recipe.device, self._device)
+        with self._on_device():
+            self._network = build(plan.graph, recipe.precision, recipe.name, recipe.train.portable_dropout)
+            self._weights = self._network.weights
+            weights.load(self._weights, plan.initial_weights())
+            trainable = {name: self._weights[name] for name, w in plan.graph.weights() if w.trainable}
+            decayed = frozenset(name for name, w in plan.graph.weights() if w.trainable and w.decay)
+            self._rule = lower_optimizer(recipe.optimizer, trainable, decayed)
+            self._average = None if recipe.train.ema is None else MovingAverage(recipe.train.ema, trainable)
+            self._scale = LossScale() if recipe.precision == "float16" else None
+        exact = self._device != "cpu" and devices.deterministic()
+        loss = lower_loss(recipe.loss, plan.array_dtype, exact)
+        step = Step(recipe.train, self._network, loss, self._rule, self._average, self._scale)
+        self._programs = Programs(plan, self._network, step, self._average)
+        self._layer_keys = [derive(recipe.seed, "dropout", name) for name in self._network.dropouts]
+        self._x: tf.Tensor | None = None
+        self._y: tf.Tensor | None = None
+        self._order: np.ndarray | None = None
+        self._order_on_device: tf.Tensor | None = None
+
+    def attach(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Keep preprocessed training samples resident on the device."""
+        with self._on_device():
+            self._x, self._y = self._upload(x, y)
+        self._order = None
+
+    def train_resident(self, order: np.ndarray, first_batch: int, first_step: int, rates: np.ndarray) -> np.ndarray:
+        """Run ``len(rates)`` updates on resident samples; returns their losses."""
+        assert self._x is not None, "attach comes first"
+        self._check(self._epoch_sizes(len(order)))
+        with self._on_device():
+            if order is not self._order:
+                self._order, self._order_on_device = order, tf.constant(order, tf.int64)
+            scalars, keys = self._per_step(first_step, rates)
+            losses = self._programs.resident(self._x, self._y, self._order_on_device, first_batch, scalars, keys)
+            return np.asarray(losses, np.float64)
+
+    def train_streamed(self, batches: Sequence[Batch], first_step: int, rates: np.ndarray) -> np.ndarray:
+        """Run an update on each batch; returns their losses."""
+        self._check([*self._epoch_sizes(self._plan.train_samples), *(len(x) for x, _ in batches)])
+        with self._on_device():
+            scalars, keys = self._per_step(first_step, rates)
+            losses = [
+                self._programs.step(*self._upload(*batch), tf.constant(scalars[i]), tf.constant(keys[i]))
+                for i, batch in enumerate(batches)
+            ]
+            return np.array([loss.numpy() for loss in losses], np.float64)
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """Outputs in evaluation mode, EMA weights if kept."""
+        with self._on_device():
+            averaged = self._average is not None and self._average.started
+            forward = self._programs.averaged if averaged else self._programs.forward
+            return forward(tf.constant(x, self._plan.array_dtype)).numpy()
+
+    def state(self) -> EngineState:
+        """A copy of everything training changes."""
+        ema = {}
+        if self._average is not None and self._average.started:
+            ema = weights.read(self._weights | self._average.averages)
+        scalars = {} if self._scale is None else self._scale.scalars()
+        return EngineState(weights.read(self._weights), weights.read(self._rule.slots), ema, scalars)
+
+    def restore(self, state: EngineState) -> None:
+        """Replace everything training changes; slots that are missing become zeros.
+
+        Slots and averages that this recipe does not keep are left out.
+
+        Raises:
+            DlrunError: ``checkpoint-mismatch`` naming what does not fit; nothing is changed then.
+        """
+        owners = {slot: self._weights.get(slot.rpartition("/")[0]) for slot in state.slots}
+        weights.refuse(
+            [
+                *weights.mismatches("weight", state.weights, self._weights),
+                *weights.mismatches("slot", state.slots, {s: w for s, w in owners.items() if w is not None}),
+                *weights.mismatches("average of", state.ema, self._weights),
+            ]
+        )
+        weights.write(self._weights, state.weights)
+        for name, slot in self._rule.slots.items():
+            slot.assign(state.slots[name] if name in state.slots else tf.zeros_like(slot))
+        if self._average is not None:
+            for name, average in self._average.averages.items():
+                average.assign(state.ema[name] if name in state.ema else self._weights[name])
+            self._average.started = bool(state.ema)
+        if self._scale is not None:
+            self._scale.restore(state.scalars)
+
+    def describe(self) -> dict[str, Any]:
+        """What was used, JSON-ready."""
+        return {
+            "device": self._device,
+            "threads": devices.threads(),
+            "deterministic": devices.deterministic(),
+            "versions": devices.versions(),
+            "notes": [*self._notes, *self._programs.notes(self._device)],
+        }
+
+    def native(self) -> keras.Model:
+        """The Keras model itself."""
+        return self._network.model
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        try:
+            with tf.device(devices.scope(self._device)):
+                yield
+        except tf.errors.ResourceExhaustedError as error:
+            raise RunError(
+                "out-of-memory",
+                f"`{self._device}` has too little memory for this step.",
+                hint="Lower `data.batch_size`, or raise `train.micro_batches`.",
+            ) from error
+
+    def _upload(self, x: np.ndarray, y: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.constant(x, self._plan.array_dtype), tf.constant(y, self._programs.target_dtype)
+
+    def _per_step(self, first_step: int, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Optimizer scalars, float64 (steps, k), and dropout keys, uint64 (steps, layers)."""
+        scalars = [self._rule.scalars(first_step + i + 1, float(rate)) for i, rate in enumerate(rates)]
+        keys = np.empty((len(rates), len(self._layer_keys)), np.uint64)
+        for i, key in enumerate(self._layer_keys):
+            keys[:, i] = step_keys(key, first_step, len(rates))
+        return np.array(scalars, np.float64), keys
+
+    def _epoch_sizes(self, samples: int) -> set[int]:
+        """The batch sizes that occur in an epoch."""
+        size = self._plan.recipe.data.batch_size
+        batches = min(math.ceil(samples / size), self._plan.steps_per_epoch)
+        return {min(size, samples - i * size) for i in (0, batches - 1)}
+
+    def _check(self, sizes: Iterable[int]) -> None:
+        """Refuse to train on nothing, or on a part of a batch with one value per channel to normalise."""
+        if not self._rule.weights:
+            raise RunError("nothing-to-train", "`model.layers` has no layer with weights to train.", path=("model",))
+        smallest, parts = min(sizes), self._plan.recipe.train.micro_batches
+        for node in self._plan.graph.nodes:
+            values = max(smallest // parts, 1) * math.prod(node.output.shape[:-1])
+            if isinstance(node.layer, BatchNorm) and values < 2:
+                raise RunError(
+                    "batch-too-small",
+                    f"a batch of `{smallest}` leaves `{node.name}` one value per channel in training; it needs two.",
+                    path=("data", "batch_size"),
+                    hint="Choose a batch size that does not leave a single sample for an epoch's last batch.",
+                )

@@ -1,0 +1,118 @@
+"""One update as a graph: forward, backward, clipping, optimizer, moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from dlrun.backends.tensorflow.ema import MovingAverage
+from dlrun.backends.tensorflow.losses import LoweredLoss
+from dlrun.backends.tensorflow.model import Network
+from dlrun.backends.tensorflow.optimizers import Rule
+from dlrun.backends.tensorflow.precision import LossScale
+from dlrun.recipe import Train
+
+
+class Step:
+    """What an update does; called while a tf.function is traced, or as it stands to debug.
+
+    Args:
+        train: Micro-batches and clipping.
+        network: The model.
+        loss: What is minimised.
+        rule: The optimizer.
+        average: Moving average of the weights, or None.
+        scale: Loss scale, or None.
+
+    ``scalars`` is how many numbers the optimizer takes per update.
+    """
+
+    def __init__(
+        self,
+        train: Train,
+        network: Network,
+        loss: LoweredLoss,
+        rule: Rule,
+        average: MovingAverage | None,
+        scale: LossScale | None,
+    ) -> None:
+        self._network = network
+        self._loss = loss
+        self._rule = rule
+        self._train = train
+        self._average = average
+        self._scale = scale
+        self._variables = list(rule.weights.values())
+        self.scalars = len(rule.scalars(1, 0.0))
+
+    def __call__(self, x: tf.Tensor, y: tf.Tensor, scalars: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+        """Do one update and return its loss.
+
+        Shapes: x (B, *), y (B, *), scalars float64 (k,) for the optimizer, keys uint64 (dropout
+        layers,) -> scalar of the loss' dtype.
+        """
+        loss, gradients = self._gradients(x, y, keys)
+        row = tf.unstack(tf.cast(scalars, self._loss.dtype), num=self.scalars)
+        if self._scale is None:
+            self._update(gradients, row)
+        else:
+            # Division by a power of two is exact; an overflow stays one.
+            gradients = [g / self._scale.scale for g in gradients]
+            self._scale.guard(gradients, lambda: self._update(gradients, row))
+        return loss
+
+    def _update(self, gradients: Sequence[tf.Tensor], row: Sequence[tf.Tensor]) -> None:
+        self._rule.apply(self._clipped(gradients), row)
+        if self._average is not None:
+            self._average.update()
+
+    def _clipped(self, gradients: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        if not gradients:
+            return gradients
+        value, norm = self._train.clip_value, self._train.clip_norm
+        if value is not None:
+            gradients = [tf.clip_by_value(g, -value, value) for g in gradients]
+        if norm is not None:
+            total = tf.sqrt(tf.add_n([tf.reduce_sum(g * g) for g in gradients]))
+            factor = tf.minimum(tf.constant(1, total.dtype), norm / (total + 1e-6))
+            gradients = [g * factor for g in gradients]
+        return gradients
+
+    def _gradients(self, x: tf.Tensor, y: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        weight = self._loss.weight(y)
+        if self._train.micro_batches == 1:
+            return self._part(x, y, weight, keys, 0, 0)
+        samples = tf.shape(x)[0]
+        parts = tf.minimum(samples, self._train.micro_batches)
+        each, larger = samples // parts, samples % parts
+
+        def body(i: tf.Tensor, loss: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            start = i * each + tf.minimum(i, larger)
+            stop = start + each + tf.cast(i < larger, tf.int32)
+            more, gradients = self._part(x[start:stop], y[start:stop], weight, keys, i, start)
+            return (i + 1, loss + more, *(s + g for s, g in zip(sums, gradients, strict=True)))
+
+        zeros = [tf.zeros(v.shape, v.dtype) for v in self._variables]
+        first = (tf.constant(0), tf.constant(0, self._loss.dtype), *zeros)
+        _, loss, *sums = tf.while_loop(lambda i, *_: i < parts, body, first, parallel_iterations=1)
+        return loss, sums
+
+    def _part(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        weight: tf.Tensor,
+        keys: tf.Tensor,
+        part: tf.Tensor | int,
+        first_sample: tf.Tensor | int,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Loss and (scaled) gradients of one part of the batch, divided by the whole batch's weight."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._variables)
+            with self._network.draws.at(keys, part, first_sample):
+                output = self._network.model(x, training=True)
+            total = self._loss.total(tf.cast(output, self._loss.dtype), y)
+            loss = tf.math.divide_no_nan(total, weight)
+            minimised = loss if self._scale is None else loss * self._scale.scale
+        return loss, tape.gradient(minimised, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)

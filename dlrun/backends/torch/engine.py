@@ -1,0 +1,260 @@
+"""A compiled model with its optimizer on a device: moves data in, state in and out, and calls ``Step``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dlrun.backends.base import Batch, EngineState
+from dlrun.backends.torch import device as devices
+from dlrun.backends.torch.dropout import Clock, follow_clock
+from dlrun.backends.torch.ema import MovingAverage
+from dlrun.backends.torch.layout import to_canonical, to_native
+from dlrun.backends.torch.losses import native_loss
+from dlrun.backends.torch.model import Model, build
+from dlrun.backends.torch.optimizers import native_optimizer
+from dlrun.backends.torch.precision import LossScale, dtype_of, forward_context, keep_float32, mixed
+from dlrun.backends.torch.step import Part, Step
+from dlrun.backends.torch.weights import load, mismatches, refuse
+from dlrun.errors import RunError
+from dlrun.graph import Graph
+from dlrun.layers.norm import BatchNorm
+from dlrun.plan import Plan
+
+
+class TorchEngine:
+    """The torch engine; see ``dlrun.backends.base.Engine``.
+
+    Args:
+        plan: What to build.
+
+    Raises:
+        DlrunError: When the device is not there.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        recipe = plan.recipe
+        self._plan = plan
+        self._batch_size = recipe.data.batch_size
+        self._micro_batches = recipe.train.micro_batches
+        self._output_shape = plan.graph.output.shape
+        self._device = devices.select(recipe.device, recipe.precision)
+        devices.configure(recipe.device, self._device)
+        self._model = self._build(plan.initial_weights())
+        self._trainable = [b for b in self._model.bound if b.weight.trainable]
+        self._average = (
+            MovingAverage(recipe.train.ema, self._model, self._build({})) if recipe.train.ema is not None else None
+        )
+        self._scale = LossScale() if recipe.precision == "float16" else None
+        self._loss = native_loss(recipe.loss, self._device, dtype_of(recipe.precision))
+        self._optimizer = native_optimizer(recipe.optimizer, self._trainable)
+        self._context = forward_context(recipe.precision, self._device)
+        self._forward = self._compiled(self._model.module)
+        self._averaged = self._compiled(self._average.model.module) if self._average else self._forward
+        clock = Clock(recipe.seed, recipe.train.portable_dropout, self._device)
+        follow_clock(self._model.module, clock)
+        self._step = Step(
+            recipe,
+            self._forward,
+            [b.tensor for b in self._trainable],
+            self._loss,
+            self._optimizer,
+            clock,
+            self._average,
+            self._scale,
+            self._device,
+        )
+        self._smallest_batch = smallest_batch(plan.graph)
+        self._x: torch.Tensor | None = None
+        self._target: torch.Tensor | None = None
+        self._order: np.ndarray | None = None
+        self._batches: tuple[torch.Tensor, ...] = ()
+
+    def _build(self, weights: Mapping[str, np.ndarray]) -> Model:
+        precision = self._plan.recipe.precision
+        model = build(self._plan.graph, weights, self._device, dtype_of(precision))
+        if mixed(precision):
+            keep_float32(model.module)
+        return model
+
+    def _compiled(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        return torch.compile(module) if self._plan.recipe.backend.compile else module
+
+    # Data
+
+    def attach(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Keep preprocessed training samples resident on the device."""
+        with self._memory_errors():
+            self._x, self._target = self._samples(x), self._labels(y)
+        self._order = None
+
+    def _samples(self, x: np.ndarray) -> torch.Tensor:
+        return _tensor(x).to(self._device, dtype_of(self._plan.recipe.precision))
+
+    def _labels(self, y: np.ndarray) -> torch.Tensor:
+        return self._loss.target(_tensor(y).to(self._device), self._output_shape)
+
+    # Training
+
+    def train_resident(self, order: np.ndarray, first_batch: int, first_step: int, rates: np.ndarray) -> np.ndarray:
+        """Run ``len(rates)`` updates on resident samples; one host sync."""
+        assert self._x is not None and self._target is not None, "attach comes first"
+        if order is not self._order:
+            self._order = order
+            self._batches = torch.from_numpy(np.array(order)).to(self._device).split(self._batch_size)
+        batches = self._batches[first_batch : first_batch + len(rates)]
+        return self._train(self._selected(batches), first_step, rates)
+
+    def _selected(self, batches: Iterable[torch.Tensor]) -> Iterator[list[Part]]:
+        x, target = self._x, self._target
+        assert x is not None and target is not None
+        select, parts = torch.index_select, self._micro_batches
+        for batch in batches:
+            self._check_size(len(batch))
+            pieces = (batch,) if parts == 1 else batch.tensor_split(min(parts, len(batch)))
+            yield [(select(x, 0, piece), select(target, 0, piece)) for piece in pieces]
+
+    def train_streamed(self, batches: Sequence[Batch], first_step: int, rates: np.ndarray) -> np.ndarray:
+        """Run ``len(rates)`` updates on batches from the host; one host sync."""
+        return self._train(self._moved(batches), first_step, rates)
+
+    def _moved(self, batches: Iterable[Batch]) -> Iterator[list[Part]]:
+        for x, y in batches:
+            self._check_size(len(x))
+            parts = min(self._micro_batches, len(x))
+            yield list(zip(self._samples(x).tensor_split(parts), self._labels(y).tensor_split(parts), strict=True))
+
+    def _train(self, batches: Iterable[list[Part]], first_step: int, rates: np.ndarray) -> np.ndarray:
+        if not self._trainable:
+            raise RunError("nothing-to-train", "`model.layers` has no layer with weights to train.", path=("model",))
+        self._model.module.train()
+        losses = []
+        with self._memory_errors():
+            for step, (parts, rate) in enumerate(zip(batches, rates.tolist(), strict=True), first_step):
+                losses.append(self._step(parts, step, rate))
+            if not losses:
+                return np.zeros(0)
+            return torch.stack(losses).cpu().double().numpy()
+
+    def _check_size(self, samples: int) -> None:
+        """Refuse a batch, or a part of one, that leaves batch normalisation one value per channel."""
+        if samples // min(self._micro_batches, samples) < self._smallest_batch:
+            raise RunError(
+                "batch-too-small",
+                f"a batch of `{samples}` leaves batch normalisation one value per channel in training; it needs two.",
+                path=("data", "batch_size"),
+                hint="Choose a batch size that does not leave a single sample for an epoch's last batch.",
+            )
+
+    # Inference
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """Outputs in evaluation mode, averaged weights if kept."""
+        average = self._average
+        if average is not None and average.started:
+            module, forward = average.model.module, self._averaged
+        else:
+            module, forward = self._model.module, self._forward
+        module.eval()
+        with self._memory_errors(), torch.no_grad():
+            with self._context():
+                output = forward(to_native(self._samples(x)))
+            return to_canonical(output).to(dtype_of(self._plan.recipe.precision)).cpu().contiguous().numpy()
+
+    # State
+
+    def state(self) -> EngineState:
+        """A copy of everything training changes, in canonical names and layout."""
+        state = EngineState({b.name: b.read(b.tensor) for b in self._model.bound})
+        for b in self._trainable:
+            for slot in self._plan.recipe.optimizer.slots():
+                state.slots[f"{b.name}/{slot}"] = b.read(self._optimizer.state[b.tensor][slot])
+        if self._average is not None and self._average.started:
+            state.ema = {b.name: b.read(b.tensor) for b in self._average.model.bound}
+        if self._scale is not None:
+            state.scalars = self._scale.scalars()
+        return state
+
+    def restore(self, state: EngineState) -> None:
+        """Replace everything training changes; slots that are missing become zeros.
+
+        Slots and averages that this recipe does not keep are left out.
+
+        Raises:
+            DlrunError: ``checkpoint-mismatch`` naming what does not fit; nothing is changed then.
+        """
+        shapes = {b.name: b.weight.shape for b in self._model.bound}
+        own = self._plan.recipe.optimizer.slots()
+        by_slot: dict[str, dict[str, np.ndarray]] = {}
+        for key, value in state.slots.items():
+            weight, _, slot = key.rpartition("/")
+            by_slot.setdefault(slot, {})[weight] = value
+        refuse(
+            [
+                *mismatches("weight", state.weights, shapes),
+                *mismatches("average of", state.ema, shapes),
+                *(m for slot, values in by_slot.items() for m in mismatches(f"`{slot}` of", values, shapes)),
+            ]
+        )
+        load(self._model.bound, state.weights)
+        for b in self._trainable:
+            for slot in own:
+                tensor, value = self._optimizer.state[b.tensor][slot], by_slot.get(slot, {}).get(b.name)
+                b.write(tensor, np.zeros(b.weight.shape) if value is None else value)
+        if self._average is not None:
+            self._average.restore(state.ema)
+        if self._scale is not None:
+            self._scale.restore(state.scalars)
+        self._step.forget_count()
+
+    # Facts
+
+    def describe(self) -> dict[str, Any]:
+        """What the results depend on besides the recipe."""
+        notes = []
+        if self._plan.recipe.backend.compile and self._device.type == "cpu":
+            notes.append("`backend.compile` costs half a minute at the start and seldom pays off on a CPU.")
+        return {
+            "device": str(self._device),
+            "threads": torch.get_num_threads(),
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "versions": devices.versions(),
+            "notes": notes,
+        }
+
+    def native(self) -> nn.Module:
+        """The module being trained; images are (N, C, H, W)."""
+        return self._model.module
+
+    @contextmanager
+    def _memory_errors(self) -> Iterator[None]:
+        """Tell the user when memory ran out; anything else passes."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+                raise
+            raise RunError(
+                "out-of-memory",
+                f"`{self._device}` has too little memory for this model and batch.",
+                hint="Lower `data.batch_size` (or `data.eval_batch_size`), or raise `train.micro_batches`.",
+            ) from error
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor that shares an array's memory, also a read-only one's: nothing here writes to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def smallest_batch(graph: Graph) -> int:
+    """Samples a training batch needs at least: batch normalisation reads two values per channel."""
+    needed = [-(-2 * n.output.shape[-1] // n.output.size) for n in graph.nodes if isinstance(n.layer, BatchNorm)]
+    return max(needed, default=1)

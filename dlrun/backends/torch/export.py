@@ -1,0 +1,87 @@
+"""Writing torch artefacts: ``torch_export`` (.pt2) and ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from dlrun.backends.torch.layout import to_canonical, to_native
+from dlrun.backends.torch.model import build
+from dlrun.plan import Plan
+
+OPSET = 18
+"""The set of ONNX operators that torch's exporter speaks natively; other sets are converted from it."""
+
+
+class Served(nn.Module):
+    """A model with its preprocessing, from stored samples to outputs.
+
+    Args:
+        model: Native module in evaluation mode.
+        affine: Preprocessing, multiplier and offset per channel.
+
+    Shapes: (N, *, C) as stored -> (N, *), channels last.
+    """
+
+    multiplier: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, model: nn.Module, affine: tuple[np.ndarray, np.ndarray]) -> None:
+        super().__init__()
+        self.model = model
+        for name, values in zip(("multiplier", "offset"), affine, strict=True):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        x = input.to(torch.float32) * self.multiplier + self.offset
+        return to_canonical(self.model(to_native(x)))
+
+
+def export_model(plan: Plan, weights: dict[str, np.ndarray], format: str, target: Path) -> None:
+    """Write the model as ``torch_export`` or ``onnx``; see ``dlrun.backends.base.Backend.export``."""
+    native = build(plan.graph, weights, torch.device("cpu"), torch.float32).module
+    served = Served(native, plan.affine).eval()
+    signature = plan.signature
+    # two samples: one would be taken for a constant
+    example = torch.from_numpy(np.zeros((2, *signature.input.shape), signature.stored_dtype))
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(served, (example,), dynamic_shapes=({0: torch.export.Dim("N", min=1)},))
+        if format == "onnx":
+            torch.onnx.export(
+                program,
+                (),
+                str(target),
+                dynamo=True,
+                verbose=False,
+                input_names=["input"],
+                output_names=["output"],
+                opset_version=OPSET,
+                external_data=False,
+            )
+        else:
+            program.example_inputs = None  # it would be stored as a pickle
+            torch.export.save(program, str(target))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters from telling each of their steps; what goes wrong is raised."""
+    loggers = [logging.getLogger(n) for n in ("torch.onnx", "torch.export", "torch._export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,185 @@
+"""``dlrun train -m``: every job of a sweep is a process of its own, the same as its command alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import typer
+
+from dlrun.cli import render
+from dlrun.errors import RunError
+
+_done: list[dict[str, Any]] = []
+"""Jobs ended in this process: what is left to report of a sweep that is interrupted."""
+
+
+def run_job(number: int, overrides: Sequence[str], folder: Path, *, flags: Sequence[str]) -> dict[str, Any]:
+    """Train one combination and return how it went.
+
+    A process of its own imports only its own backend and starts from the same state as the command alone.
+
+    Args:
+        number: The job's number in the sweep.
+        overrides: Its overrides.
+        folder: The sweep's folder; the run goes below it.
+        flags: Further flags of ``dlrun train``.
+    """
+    render.note(f"job {number}: dlrun train {shlex.join(overrides)}", style="bold")
+    words = [*flags, *overrides, *_placed(overrides, folder)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:  # a pipe could fill up
+        job = subprocess.Popen(
+            [sys.executable, "-m", "dlrun", "train", "--json", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            process_group=0,  # Ctrl-C reaches the sweep alone, which passes it on once
+        )
+        assert job.stderr is not None
+        try:
+            _pass_on(job.stderr, number)
+            code = job.wait()
+        except BaseException as stop:
+            _stop(job, number, signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM)
+            raise
+        answer.seek(0)
+        result = {"job": number, "overrides": list(overrides), "exit_code": code, **_answer(answer.read())}
+    _done.append({**result, "folder": str(folder)})
+    return _done[-1]
+
+
+def _placed(overrides: Sequence[str], folder: Path) -> list[str]:
+    """The run's folder within the sweep's, unless the user chose one."""
+    own = {o.partition("=")[0].lstrip("+") for o in overrides}
+    if own & {"output", "output.root"}:
+        return []
+    root = os.path.relpath(folder)
+    quoted = str(folder if root.startswith("..") else root).replace("\\", "\\\\").replace("'", "\\'")
+    return [f"output.root='{quoted}'"]
+
+
+def _pass_on(stream: IO[str], number: int) -> None:
+    for text in stream:
+        sys.stderr.write(f"[{number}] {text}")
+        sys.stderr.flush()
+
+
+def _stop(job: subprocess.Popen[str], number: int, how: signal.Signals) -> None:
+    """Let the job save and end; a second Ctrl-C is passed on as well."""
+    assert job.stderr is not None
+    while True:
+        job.send_signal(how)
+        try:
+            _pass_on(job.stderr, number)
+            job.wait()
+            return
+        except KeyboardInterrupt:
+            how = signal.SIGINT
+
+
+def _answer(out: str) -> dict[str, Any]:
+    """What the job reported; a job that was killed reports nothing."""
+    empty: dict[str, Any] = {"directory": None, "metrics": {}, "monitor": None, "reason": None, "errors": []}
+    try:
+        answer = json.loads(out)
+    except ValueError:
+        return empty
+    return {**empty, **{k: answer[k] for k in empty if k in answer}}
+
+
+def sweep(words: list[str], *, config_dir: str | None, smoke: bool, quiet: bool, json: bool) -> None:
+    """Run every combination, draw the jobs best first, write ``sweep.json``; exit with 1 if one failed."""
+    from dlrun.config import multirun
+
+    flags = [
+        *(["--config-dir", config_dir] if config_dir is not None else []),
+        *(["--smoke"] if smoke else []),
+        *(["--quiet"] if quiet else []),
+    ]
+    _done.clear()
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        jobs = multirun(words, partial(run_job, flags=flags), config_dir=config_dir, smoke=smoke)
+    except (KeyboardInterrupt, SystemExit):
+        if _done:
+            _report(_done, words, json)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    _report(jobs or _done, words, json)
+    if any(job["exit_code"] for job in jobs):
+        raise typer.Exit(1)
+
+
+def _terminated(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def best_first(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Jobs by their monitored value; those without one come last, in the order run."""
+
+    def key(job: dict[str, Any]) -> tuple[bool, float]:
+        monitor = job["monitor"]
+        if job["exit_code"] or monitor is None or monitor["value"] is None:
+            return True, 0.0
+        return False, -monitor["value"] if monitor["better"] == "higher" else monitor["value"]
+
+    return sorted(jobs, key=key)
+
+
+def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool) -> None:
+    folder = Path(jobs[0]["folder"])
+    shown = os.path.relpath(folder)
+    ranked = best_first([{k: v for k, v in job.items() if k != "folder"} for job in jobs])
+    summary = {"directory": str(folder) if shown.startswith("..") else shown, "overrides": list(words), "jobs": ranked}
+    _write(folder / "sweep.json", summary)
+    if as_json:
+        render.print_json(summary)
+        return
+    same = set.intersection(*(set(job["overrides"]) for job in ranked)) if len(ranked) > 1 else set()
+    names = list(dict.fromkeys(n for job in ranked for n in render.outcomes(job["metrics"])))
+    rows = [
+        [
+            job["job"],
+            " ".join(o for o in job["overrides"] if o not in same),
+            *(job["metrics"].get(n) for n in names),
+            "done" if job["exit_code"] == 0 else f"exit {job['exit_code']}",
+            job["directory"],
+        ]
+        for job in ranked
+    ]
+    render.table(("job", "overrides", *names, "state", "run"), rows, right=("job", *names))
+    monitor = next((job["monitor"] for job in ranked if job["monitor"]), None)
+    by = f", best {monitor['name']} first" if monitor else ""
+    render.line(f"{len(jobs)} jobs{by}: {summary['directory']}/sweep.json")
+    best = ranked[0]["directory"]
+    if best and not ranked[0]["exit_code"]:
+        render.next_steps(
+            [
+                (f"dlrun eval {shlex.quote(best)}", "the best job on the test split"),
+                (f"dlrun train resume={shlex.quote(best)} train.epochs=…", "train it for more epochs"),
+            ]
+        )
+
+
+def _write(path: Path, summary: dict[str, Any]) -> None:
+    from dlrun.files import write_json
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, render.as_json(summary))
+    except OSError as error:
+        raise RunError("cannot-write", f"`{path}` cannot be written: {error.strerror}.") from None

@@ -1,0 +1,105 @@
+"""``dlrun new``: a recipe of one's own, copied with its comments."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlrun.cli.arguments import ConfigDir, Json
+from dlrun.errors import DlrunError, RunError, did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = """\
+dlrun new my_recipe --from mnist
+dlrun new my_recipe --from ./lab/baseline.yaml --out lab
+dlrun new my_recipe --from mnist --force  # overwrite recipes/my_recipe.yaml"""
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new recipe's name.", show_default=False)],
+    source: Annotated[
+        str, typer.Option("--from", metavar="RECIPE", help="The recipe to start from, by name or file (mnist).")
+    ] = "mnist",
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder to write to (./recipes, where names are found).")
+    ] = "recipes",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file of that name.")] = False,
+    config_dir: ConfigDir = None,
+    json: Json = False,
+) -> None:
+    """Write a commented recipe to edit, from another one."""
+    from pathlib import Path
+    from shlex import quote
+
+    from dlrun.cli import render
+
+    stem = name.removesuffix(".yaml")
+    if not re.fullmatch(r"\w[\w-]*", stem):
+        raise DlrunError(
+            "bad-name",
+            f"`{name}` cannot name a recipe: letters, digits, `_` and `-` only.",
+            hint="Choose the folder with --out DIR." if "/" in name else None,
+        )
+    original = _find(source, config_dir)
+    target = Path(out) / f"{stem}.yaml"
+    if target.exists() and not force:
+        raise DlrunError(
+            "file-exists",
+            f"`{target}` exists already.",
+            hint=f"Choose another name, or overwrite it: dlrun new {name} --from {source} --force",
+        )
+    _write(target, renamed(original.read_text("utf-8"), original.stem, stem))
+    if json:
+        render.print_json({"file": target, "from": original})
+        return
+    by_name = Path(out) == Path("recipes")
+    argument = stem if by_name else quote(f"./{target}" if not target.is_absolute() else str(target))
+    render.line(f"{target} written, a copy of {original}")
+    render.next_steps(
+        [
+            (f"dlrun check {argument}", "after editing: every key, value and shape"),
+            (f"dlrun train {argument} --smoke", "a dry run of a minute at most"),
+            (f"dlrun train {argument}", "train it"),
+        ]
+    )
+
+
+def renamed(text: str, before: str, name: str) -> str:
+    """The recipe's text with its own name in the commands of its comments and in its ``name`` key."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("#") and "$schema" not in line:
+            line = re.sub(rf"(recipe=|dlrun \w+ ){re.escape(before)}\b", rf"\g<1>{name}", line)
+        lines.append(re.sub(rf"^name:(\s*){re.escape(before)}\b", rf"name:\g<1>{name}", line))
+    return "".join(lines)
+
+
+def _find(source: str, config_dir: str | None) -> Path:
+    from pathlib import Path
+
+    from dlrun.config import recipes
+
+    found = {str(entry[0]): Path(str(entry[1])) for entry in recipes(config_dir=config_dir)}
+    if source in found:
+        return found[source]
+    if Path(source).is_file():
+        return Path(source)
+    raise DlrunError("unknown-recipe", f"`{source}` is neither a recipe nor a file.", hint=did_you_mean(source, found))
+
+
+def _write(target: Path, text: str) -> None:
+    from dlrun.files import write_atomic
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, text.encode())
+    except OSError as error:
+        raise RunError(
+            "cannot-write",
+            f"`{target}` cannot be written: {error.strerror}.",
+            hint="Choose another folder: --out DIR",
+        ) from None

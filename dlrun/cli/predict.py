@@ -1,0 +1,146 @@
+"""``dlrun predict``: what a trained model says of files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlrun.cli.arguments import Json, missing_run, split_words, take
+from dlrun.errors import DlrunError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dlrun.run.predict import Prediction
+
+EXAMPLES = """\
+dlrun predict outputs/mnist/RUN image.png
+dlrun predict outputs/mnist/RUN photos/ more/scan.png  # folders are searched for images
+dlrun predict outputs/mnist/RUN photos/ --out labels.jsonl  # or .csv
+dlrun predict outputs/mnist/RUN image.png backend=tensorflow"""
+_ROWS = 40
+
+
+def predict(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN FILE... [KEY=VALUE]...",
+            help="A run directory or checkpoint, then image files and folders, and overrides anywhere.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="A .csv or .jsonl file; the same as output=FILE. Default: predictions.csv in the run directory.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Predict image files with a trained run.
+
+    Draws a table and writes every prediction to a file.
+    """
+    from pathlib import Path
+
+    bare, overrides = _words(words)
+    asked, overrides = take(overrides, "output")
+    if not bare:
+        raise missing_run("predict")
+    if len(bare) == 1:
+        raise DlrunError(
+            "no-input",
+            "`dlrun predict` needs files or folders to predict.",
+            hint=f"For example: dlrun predict {bare[0]} image.png",
+        )
+    from dlrun.run.directory import open_run
+
+    target = Path(out or asked) if out or asked else open_run(bare[0]).path / "predictions.csv"
+    if target.suffix.lower() not in (".csv", ".jsonl"):
+        raise DlrunError(
+            "unknown-format", f"`{target}` is neither .csv nor .jsonl.", hint="Choose one of the two endings."
+        )
+    from dlrun.run.predict import predict as predict_files
+
+    predictions = predict_files(Path(bare[0]), [Path(p) for p in bare[1:]], overrides=overrides)
+    _write(target, predictions)
+    _report(bare[0], predictions, target, json)
+
+
+def _words(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Bare words and overrides; a file that exists is a file, whatever its name."""
+    from pathlib import Path
+
+    bare, overrides = split_words(words)
+    files = [w for w in overrides if Path(w).exists()]
+    return [w for w in words or () if w in bare or w in files], [w for w in overrides if w not in files]
+
+
+def _write(target: Path, predictions: Sequence[Prediction]) -> None:
+    from dlrun.files import write_atomic
+
+    text = _jsonl(predictions) if target.suffix.lower() == ".jsonl" else _csv(predictions)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, text.encode("utf-8", errors="surrogateescape"))
+    except OSError as error:
+        raise RunError(
+            "cannot-write",
+            f"`{target}` cannot be written: {error.strerror}.",
+            hint="Name another file: --out FILE",
+        ) from None
+
+
+def _csv(predictions: Sequence[Prediction]) -> str:
+    import csv
+    import io
+
+    runners_up = max((len(p.top) for p in predictions), default=1) - 1
+    columns = [name for i in range(2, runners_up + 2) for name in (f"label_{i}", f"score_{i}")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label", "score", *columns])
+    for p in predictions:
+        others = [cell for label, score in p.top[1:] for cell in (label, repr(score))]
+        writer.writerow([p.file, p.label, "" if p.score is None else repr(p.score), *others])
+    return text.getvalue()
+
+
+def _jsonl(predictions: Sequence[Prediction]) -> str:
+    import json
+
+    return "".join(json.dumps(_as_dict(p), ensure_ascii=False) + "\n" for p in predictions)
+
+
+def _as_dict(p: Prediction) -> dict[str, object]:
+    top = [{"label": label, "score": score} for label, score in p.top]
+    return {"file": p.file, "label": p.label, "score": p.score, "top": top}
+
+
+def _report(run: str, predictions: Sequence[Prediction], target: Path, json: bool) -> None:
+    from shlex import quote
+
+    from dlrun.cli import render
+
+    if json:
+        render.print_json({"file": target, "predictions": [_as_dict(p) for p in predictions]})
+        return
+    rows = [
+        (p.file, p.label, p.score, ", ".join(f"{label} {score:.3f}" for label, score in p.top[1:3]))
+        for p in predictions[:_ROWS]
+    ]
+    render.table(("file", "label", "score", "next best"), rows, right=("score",))
+    if len(predictions) > _ROWS:
+        render.line(f"… and {len(predictions) - _ROWS:,} more")
+    render.line(f"{len(predictions):,} predictions written to {target}")
+    render.next_steps(
+        [
+            (f"dlrun eval {quote(run)}", "how far to trust them"),
+            (f"dlrun export {quote(run)} format=onnx", "write a model file that needs no dlrun"),
+        ]
+    )

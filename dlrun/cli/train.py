@@ -1,0 +1,153 @@
+"""``dlrun train``: train a recipe, or go on with a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, take, with_recipe
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlrun.recipe import Recipe
+    from dlrun.run.train import TrainResult
+
+EXAMPLES = """\
+dlrun train digits  # embedded data, about ten seconds
+dlrun train mnist backend=tensorflow train.epochs=2
+dlrun train ./my_recipe.yaml optimizer=sgd optimizer.learning_rate=0.05
+dlrun train mnist --smoke  # a dry run of a minute at most
+dlrun train resume=outputs/mnist/RUN train.epochs=10  # go on, also after it had finished
+dlrun train -m recipe=mnist,mnist_mlp seed=1,2  # every combination
+dlrun train mnist --cfg job  # only print the composed configuration"""
+
+
+def train(
+    overrides: RecipeAndOverrides = None,
+    multirun: Annotated[
+        bool, typer.Option("-m", "--multirun", help="Run every combination of comma-separated values.")
+    ] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A few batches of one epoch, to see that all works.")] = False,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run; the same as resume=RUN.")
+    ] = None,
+    config_dir: ConfigDir = None,
+    cfg: Annotated[
+        str | None, typer.Option("--cfg", metavar="job|hydra|all", help="Print the composed configuration and stop.")
+    ] = None,
+    info: Annotated[
+        str | None,
+        typer.Option("--info", metavar="TOPIC", help="Print Hydra's view (config, defaults, plugins, …) and stop."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on the terminal.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a recipe, or go on with a run.
+
+    Everything is kept in a run directory. Progress goes to standard error; the result to standard output.
+    Ctrl-C saves the run and exits with 130. The same recipe and seed give the same bits again.
+    """
+    asked, words = take(overrides or (), "resume")
+    target = resume or asked
+    words = _resumed(target, words, multirun) if target is not None else with_recipe(words)
+    if cfg is not None or info is not None:
+        _show_hydra(words, cfg, info, config_dir)
+    elif multirun:
+        from dlrun.cli.multirun import sweep
+
+        sweep(words, config_dir=config_dir, smoke=smoke, quiet=quiet, json=json)
+    else:
+        _train(words, config_dir=config_dir, smoke=smoke, quiet=quiet, json=json, resume=target)
+
+
+def _resumed(target: str, words: list[str], multirun: bool) -> list[str]:
+    from dlrun.run.directory import open_run
+
+    recipe, rest = take(words, "recipe")
+    if recipe is not None or multirun or any("=" not in w for w in rest):
+        other = f"`recipe={recipe}`" if recipe is not None else "`--multirun`" if multirun else "another recipe"
+        raise DlrunError(
+            "contradiction",
+            f"`resume={target}` goes on with that run's own recipe; {other} cannot stand beside it.",
+            hint=f"Go on with the run: dlrun train resume={target}",
+        )
+    return [f"recipe={open_run(target).recipe_file}", *rest]
+
+
+def _show_hydra(words: list[str], cfg: str | None, info: str | None, config_dir: str | None) -> None:
+    if cfg is not None and cfg not in ("job", "hydra", "all"):
+        raise DlrunError("unknown-option", f"`--cfg {cfg}` is not one of `job`, `hydra`, `all`.")
+    from dlrun.config import show_hydra
+
+    print(show_hydra(words, cfg=cfg, info=info, config_dir=config_dir))
+
+
+def _train(
+    words: list[str], *, config_dir: str | None, smoke: bool, quiet: bool, json: bool, resume: str | None
+) -> None:
+    from pathlib import Path
+
+    from dlrun.cli import render
+    from dlrun.cli.progress import watch
+    from dlrun.config import compose
+
+    composed = compose(words, config_dir=config_dir, smoke=smoke)
+    from dlrun.run.train import train as run
+
+    render.notes(composed.notes)
+    with watch(quiet=quiet) as listener:
+        result = run(composed, [listener], resume=Path(resume) if resume is not None else None)
+    if json:
+        render.print_json({**_summary(result), "monitor": monitored(composed.recipe, result.metrics)})
+    else:
+        _report(result, quiet)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _summary(result: TrainResult) -> dict[str, Any]:
+    return {
+        "directory": str(result.directory),
+        "metrics": result.metrics,
+        "reason": result.reason,
+        "step": result.step,
+        "exit_code": result.exit_code,
+    }
+
+
+def monitored(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What ranks this run among others: the monitored metric of the validation split, or the training loss."""
+    known = {name: metric.better for metric in recipe.metrics for name in metric.names()}
+    name = recipe.train.monitor or next(iter(known), "loss")
+    if f"val_{name}" not in metrics:
+        return {"name": "train_loss", "better": "lower", "value": metrics.get("train_loss")}
+    return {"name": f"val_{name}", "better": known.get(name, "lower"), "value": metrics[f"val_{name}"]}
+
+
+def _report(result: TrainResult, quiet: bool) -> None:
+    from shlex import quote
+
+    from dlrun.cli import render
+
+    run = quote(str(result.directory))
+    numbers = render.outcomes(result.metrics)
+    if numbers:
+        render.table(("metric", "value"), numbers.items(), right=("value",))
+    ended = {0: "done", 130: "interrupted, saved", 143: "terminated, saved"}.get(result.exit_code, "stopped")
+    render.line(f"{ended} at step {result.step:,} ({result.reason}): {result.directory}")
+    if quiet:
+        return
+    if result.exit_code:
+        render.next_steps([(f"dlrun train resume={run}", "go on from the last checkpoint")])
+        return
+    render.next_steps(
+        [
+            (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
+            (f"dlrun predict {run} image.png", "classify your own images"),
+            (f"dlrun train resume={run} train.epochs=…", "train for more epochs"),
+            (f"dlrun export {run} format=onnx", "write a model file that needs no dlrun"),
+        ]
+    )

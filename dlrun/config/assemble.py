@@ -1,0 +1,234 @@
+"""Hydra's defaults list, and the files in its order laid over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dlrun.config import files
+from dlrun.config.catalog import CHOICES, RECIPE, Catalog
+from dlrun.config.document import shown
+from dlrun.config.files import File
+from dlrun.config.language import Choice, Section, fields
+from dlrun.config.leaf import written
+from dlrun.config.node import Node
+from dlrun.config.normal import expand, form_at, merge
+from dlrun.config.overrides import Override
+from dlrun.config.written import plain
+from dlrun.errors import DlrunError, DlrunErrors, Path, Where
+from dlrun.recipe import Recipe
+
+DEFAULT_RECIPE = "digits"
+
+
+@dataclass
+class Assembled:
+    """The merged files.
+
+    Args:
+        tree: Every key that was written.
+        recipe: The recipe's file.
+        notes: What a choice on the command line dropped.
+    """
+
+    tree: Node
+    recipe: File
+    notes: list[str] = field(default_factory=list)
+
+
+def assemble(choices: Sequence[Override], catalog: Catalog) -> Assembled:
+    """Compose groups and recipe; ``choices`` are overrides of groups, one per group.
+
+    Raises:
+        DlrunErrors: Options and files that are not there or not well written.
+    """
+    return _Assembly(choices, catalog).run()
+
+
+class _Assembly:
+    def __init__(self, choices: Sequence[Override], catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.recipe = next((o for o in choices if o.key == RECIPE), None)
+        self.choices = {o.key: o for o in choices if o.key in CHOICES}
+        self.others = [o for o in choices if o.key not in (*CHOICES, RECIPE)]
+        self.files: dict[str, File] = {}
+
+    def run(self) -> Assembled:
+        name = self.recipe.value if self.recipe is not None else DEFAULT_RECIPE
+        self._check_options(name)
+        recipe = self._file(f"{RECIPE}/{name}")
+        written = self._written_choices([recipe])
+        defaults, known = self._defaults(name, written)
+        inherited = [self._file(d) for d, _ in defaults if d.startswith(f"{RECIPE}/")]
+        if len(inherited) > 1:
+            further = {**self._written_choices(inherited), **written}
+            if further != written:
+                written = further
+                defaults, known = self._defaults(name, written)
+        old = dict(known)
+        if self.choices:
+            defaults, _ = self._defaults(name, {**written, **{g: o.value for g, o in self.choices.items()}})
+        switched = {g: o for g, o in self.choices.items() if old.get(g) != o.value}
+        tree, notes = self._merge(defaults, switched, old)
+        for group, o in self.choices.items():
+            section = tree.child(group)
+            if section is not None and isinstance(section.value, dict) and "name" in section.value:
+                section.where = o.where
+                section.value["name"].where = o.where
+        where = Where(override=self.recipe.text) if self.recipe is not None else None
+        tree.where = Where(shown(recipe.path), 1, 1) if recipe.body.value or where is None else where
+        return Assembled(tree, recipe, notes)
+
+    def _check_options(self, recipe: str) -> None:
+        errors = []
+        for o in [*self.choices.values(), *self.others]:
+            if o.delete:
+                continue
+            if not isinstance(o.value, str) or not self._exists(o.key, o.value):
+                errors.append(files.unknown_option(o.key, written(o.value), self.catalog, o.where))
+        if not isinstance(recipe, str) or self.catalog.find_recipe(recipe) is None:
+            where = self.recipe.where if self.recipe is not None else None
+            errors.append(files.unknown_option(RECIPE, written(recipe), self.catalog, where))
+        if errors:
+            raise DlrunErrors(errors)
+
+    def _exists(self, group: str, option: str) -> bool:
+        return self.catalog.find(f"{group}/{option}") is not None
+
+    def _file(self, config: str) -> File:
+        if config not in self.files:
+            path = self.catalog.find(config)
+            assert path is not None, config
+            self.files[config] = files.load(path, config, self.catalog)
+        return self.files[config]
+
+    def _written_choices(self, recipes: Iterable[File]) -> dict[str, str]:
+        """Options that recipes choose in their own sections: ``optimizer: {name: sgd}``."""
+        found: dict[str, str] = {}
+        errors = []
+        for file in recipes:
+            for group in CHOICES:
+                node = file.train if group == "train" else _name(file.body, group)
+                if node is None or not isinstance(node.value, str) or "${" in node.value:
+                    continue
+                listed = file.overrides.get(group)
+                if listed is not None and listed.value != node.value:
+                    errors.append(
+                        DlrunError(
+                            "contradiction",
+                            f"`{group}` is `{node.value}` here but `{listed.value}` in `defaults`.",
+                            path=(group,),
+                            where=node.where,
+                            hint="Keep one of them.",
+                        )
+                    )
+                if self._exists(group, node.value):
+                    found[group] = node.value
+                elif group == "train":
+                    errors.append(files.unknown_option(group, node.value, self.catalog, node.where))
+        if errors:
+            raise DlrunErrors(errors)
+        return found
+
+    def _defaults(self, recipe: str, options: dict[str, str]) -> tuple[list[tuple[str, str]], dict[str, str | None]]:
+        """The defaults list as (config, package) in order, and the option of each group."""
+        from hydra import version
+        from hydra._internal.defaults_list import create_defaults_list
+        from hydra.core.override_parser.types import Override as HydraOverride
+        from hydra.core.override_parser.types import OverrideType, ValueType
+        from hydra.errors import HydraException
+
+        from dlrun.config.hydra_source import Repository
+
+        version.setbase("1.3")
+        wanted = [(RECIPE, recipe, OverrideType.CHANGE), *((g, v, OverrideType.CHANGE) for g, v in options.items())]
+        for o in self.others:
+            kind = OverrideType.DEL if o.delete else (OverrideType.ADD if o.add else OverrideType.CHANGE)
+            wanted.append((o.key, o.value, kind))
+        overrides = [HydraOverride(kind, group, ValueType.ELEMENT, value) for group, value, kind in wanted]
+        try:
+            found = create_defaults_list(Repository(self.catalog), "config", overrides, False, False)
+        except (HydraException, ValueError, AssertionError) as error:
+            raise DlrunErrors([self._failed(error, recipe)]) from None
+        return [(d.config_path or "", d.package or "") for d in found.defaults], dict(found.overrides.known_choices)
+
+    def _failed(self, error: Exception, recipe: str) -> DlrunError:
+        text = str(error)
+        where = Where(shown(self._file(f"{RECIPE}/{recipe}").path))
+        for o in self.others:
+            if f"'{o.key}'" in text:
+                return DlrunError(
+                    "unknown-group",
+                    f"`{o.key}` is not a group that every recipe has.",
+                    where=o.where,
+                    hint=f"Add it: `+{o.key}={o.value}`." if not o.delete else "Leave it out.",
+                )
+        reasons = {
+            "must be at the end": "an `override` stands before another entry; overrides come last.",
+            "_self_": "`_self_` stands there twice.",
+            "more than once": "a group is listed twice.",
+            "Multiple values": "a group is given two options; use `override`.",
+            "Could not override": "an `override` names a group that is not in any defaults list above it.",
+        }
+        reason = next((r for key, r in reasons.items() if key in text), "its entries do not fit together.")
+        return DlrunError("bad-defaults", f"the list `defaults` cannot be composed: {reason}", where=where)
+
+    def _merge(
+        self, defaults: list[tuple[str, str]], switched: dict[str, Override], old: dict[str, str | None]
+    ) -> tuple[Node, list[str]]:
+        tree = Node({}, Where())
+        notes = []
+        for config, package in defaults:
+            body = self._placed(config, package)
+            for group, o in switched.items():
+                section = body.value.get(group)
+                if section is not None and not config.startswith(f"{group}/"):
+                    del body.value[group]
+                    notes += dropped(o.text, str(old.get(group)), section, choice_class((group,), o.value))
+            tree = merge(tree, body)
+        return tree, notes
+
+    def _placed(self, config: str, package: str) -> Node:
+        body = self._file(config).body
+        parts = [] if package in ("", "_global_") else package.split(".")
+        for part in reversed(parts):
+            body = Node({part: body}, body.where)
+        if parts:
+            return expand(Section(Recipe), body)
+        return Node(dict(body.value), body.where)
+
+
+def _name(body: Node, group: str) -> Node | None:
+    section = body.child(group)
+    if section is None or not isinstance(section.value, dict):
+        return None
+    return section.value.get("name")
+
+
+def dropped(text: str, old: str, section: Node, cls: type | None) -> list[str]:
+    """One note saying which written fields a choice on the command line dropped, or none.
+
+    Args:
+        text: The override.
+        old: The choice it replaces.
+        section: What was written for the old choice.
+        cls: The new choice's class; a field that keeps its value by default is not worth a word.
+    """
+    known = fields(cls) if cls is not None else {}
+    lost = []
+    for path, leaf in section.leaves():
+        same = bool(path) and path[0] in known and plain(known[path[0]].form, known[path[0]].default) == leaf.plain()
+        if path and path != ("name",) and not same:
+            lost.append((path, leaf))
+    if not lost:
+        return []
+    listed = ", ".join(f"{'.'.join(map(str, path))}={written(leaf.plain())} ({leaf.where})" for path, leaf in lost)
+    return [f"`{text}` replaces `{old}` and drops what was written for it: {listed}."]
+
+
+def choice_class(path: Path, name: str) -> type | None:
+    """The class that a choice of this name has, if it is known."""
+    form = form_at(path)
+    if isinstance(form, Choice):
+        return form.registry.get(name) if name in form.registry else None
+    return form.cls if isinstance(form, Section) else None

@@ -1,0 +1,320 @@
+"""From a command line to a checked recipe and its plan; every mistake found is reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path as File
+from typing import Any
+
+from dlrun.config import interpolate
+from dlrun.config.apply import apply
+from dlrun.config.assemble import Assembled, assemble
+from dlrun.config.catalog import CHOICES, Catalog
+from dlrun.config.document import shown
+from dlrun.config.language import fields
+from dlrun.config.node import Node, of
+from dlrun.config.normal import expand
+from dlrun.config.overrides import Override, parse, single
+from dlrun.config.typed import BROKEN, Typing
+from dlrun.config.written import values_of
+from dlrun.data.source import Signature
+from dlrun.errors import DlrunError, DlrunErrors, Path, Where, dotted
+from dlrun.plan import Plan
+from dlrun.recipe import Recipe
+from dlrun.tasks.task import tasks
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A checked recipe.
+
+    Args:
+        recipe: Typed.
+        plan: Everything a backend needs.
+        values: Plain and complete, itself a valid recipe.
+        origins: Where each value of ``values`` was written, by dotted path.
+        notes: What the user should know, e.g. fields that a choice on the command line dropped.
+        overrides: The command line.
+        file: The recipe's file.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    values: dict[str, Any]
+    origins: dict[str, str]
+    notes: tuple[str, ...]
+    overrides: tuple[str, ...]
+    file: str
+
+
+def compose(
+    overrides: Sequence[str], *, config_dir: str | None = None, smoke: bool = False, check_installed: bool = True
+) -> Composed:
+    """Compose groups, recipe and overrides into a checked recipe.
+
+    Args:
+        overrides: ``key=value``, as on the command line.
+        config_dir: The user's own folder of groups and recipes.
+        smoke: Whether to shorten the run to a dry one.
+        check_installed: Whether a backend that is not installed is a mistake.
+
+    Raises:
+        DlrunErrors: Every mistake found, each with its place.
+    """
+    catalog = catalog_of(config_dir)
+    parsed = parse(overrides, catalog)
+    single(parsed)
+    choices, values = _sorted(parsed)
+    assembled = assemble(choices, catalog)
+    if smoke:
+        _shorten(assembled.tree, parsed)
+    notes, errors = apply(assembled.tree, values)
+    composition = _Composition(assembled, errors, check_installed)
+    recipe, plan = composition.run()
+    full = values_of(recipe)
+    return Composed(
+        recipe,
+        plan,
+        full,
+        _origins(full, assembled.tree),
+        (*assembled.notes, *notes),
+        tuple(overrides),
+        shown(assembled.recipe.path),
+    )
+
+
+def catalog_of(config_dir: str | None) -> Catalog:
+    """The folders to search.
+
+    Raises:
+        DlrunErrors: ``no-config-dir`` when the user's folder is not there.
+    """
+    if config_dir is not None and not File(config_dir).is_dir():
+        raise DlrunErrors(
+            [
+                DlrunError(
+                    "no-config-dir",
+                    f"`{config_dir}` is not a folder.",
+                    where=Where(override=f"--config-dir {config_dir}"),
+                    hint="Give the folder that holds your recipes and groups.",
+                )
+            ]
+        )
+    return Catalog(File(config_dir) if config_dir is not None else None)
+
+
+def _sorted(parsed: Sequence[Override]) -> tuple[list[Override], list[Override]]:
+    """Choices of groups, one per group, and overrides of values.
+
+    Raises:
+        DlrunErrors: ``contradiction`` when a group is chosen twice.
+    """
+    choices: dict[str, Override] = {}
+    values: list[Override] = []
+    errors: list[DlrunError] = []
+    for o in parsed:
+        for one in _split(o):
+            if not one.group:
+                values.append(one)
+            elif one.key in choices and choices[one.key].text != one.text:
+                errors.append(
+                    DlrunError(
+                        "contradiction",
+                        f"`{choices[one.key].text}` and `{one.text}` both choose `{one.key}`.",
+                        where=one.where,
+                        hint="Keep one of them.",
+                    )
+                )
+            else:
+                choices[one.key] = one
+    if errors:
+        raise DlrunErrors(errors)
+    return list(choices.values()), values
+
+
+def _split(o: Override) -> list[Override]:
+    """A group chosen in another spelling, as the choice and its fields."""
+    section = o.key.removesuffix(".name")
+    if o.delete or section not in CHOICES:
+        return [o]
+    if section != o.key and section != "train":
+        return _split(Override(o.text, section, o.value, group=True))
+    if isinstance(o.value, dict) and isinstance(o.value.get("name"), str):
+        rest = [Override(o.text, f"{section}.{k}", v) for k, v in o.value.items() if k != "name"]
+        return [*_split(Override(o.text, section, o.value["name"], group=True)), *rest]
+    if section == "device" and isinstance(o.value, str) and ":" in o.value:
+        name, _, index = o.value.partition(":")
+        if index.isdigit():
+            return [
+                Override(o.text, section, name, group=True),
+                Override(o.text, "device.index", int(index)),
+            ]
+    return [o]
+
+
+def _shorten(tree: Node, parsed: Sequence[Override]) -> None:
+    """The dry run; what the command line sets itself stays."""
+    own = {o.key for o in parsed}
+    where = Where(override="--smoke")
+    for path, value in {("train", "epochs"): 1, ("train", "limit_batches"): 8}.items():
+        if ".".join(path) not in own and "train" not in own:
+            tree.put(path, Node(value, where))
+    held = tree.get(("data", "validation"))
+    if held is not None and isinstance(held.value, int) and held.value > 256 and "data.validation" not in own:
+        tree.put(("data", "validation"), Node(256, where))
+
+
+class _Composition:
+    """Typing, data signature, references and plan, with all that goes wrong on the way."""
+
+    def __init__(self, assembled: Assembled, errors: list[DlrunError], check_installed: bool) -> None:
+        self.tree = assembled.tree
+        self.file = assembled.recipe.path
+        self.errors = list(errors)
+        self.check_installed = check_installed
+        self.typing = Typing()
+
+    def run(self) -> tuple[Recipe, Plan]:
+        self._defaults()
+        built: dict[str, Any] = {}
+        signature = self._data(built)
+        self._references(signature)
+        self._sections(built)
+        recipe = None if any(v is BROKEN for v in built.values()) else Recipe(**built)
+        plan = self._plan(built, recipe, signature)
+        self._backend(built)
+        self._raise()
+        assert recipe is not None and plan is not None
+        return recipe, plan
+
+    def _defaults(self) -> None:
+        """The recipe's name, and the loss and metrics of its task."""
+        at = Where()
+        self.tree.value.setdefault("name", Node(self.file.stem, at))
+        task = self.tree.child("task")
+        name = task.value if task is not None else fields(Recipe)["task"].default
+        if isinstance(name, str) and name in tasks:
+            cls = tasks.get(name)
+            for key, default in (("loss", cls.default_loss), ("metrics", list(cls.default_metrics))):
+                if key not in self.tree.value:
+                    self.tree.value[key] = expand(fields(Recipe)[key].form, of(default, at))
+        elif isinstance(name, str) and "${" not in name:
+            try:
+                tasks.get(name, ("task",))
+            except DlrunError as error:
+                self.errors.append(error)
+
+    def _data(self, built: dict[str, Any]) -> Signature | None:
+        from dlrun.resolve import signature_of
+
+        node = self.tree.child("data")
+        if node is None:
+            built["data"] = self.typing.missing(fields(Recipe)["data"], ("data",), "recipe")
+            return None
+        self.errors += interpolate.resolve(node, ("data",), self.tree, {}, ())
+        built["data"] = self.typing.value(fields(Recipe)["data"].form, node, ("data",))
+        if built["data"] is BROKEN:
+            return None
+        try:
+            return signature_of(built["data"])
+        except DlrunErrors as several:
+            self.errors += several.errors
+        except DlrunError as error:
+            self.errors.append(error)
+        return None
+
+    def _references(self, signature: Signature | None) -> None:
+        extra: dict[Path, Any] = {}
+        unknown: tuple[Path, ...] = ()
+        if signature is None:
+            unknown = (("data", "classes"), ("data", "input_shape"))
+        else:
+            extra[("data", "input_shape")] = list(signature.input.shape)
+            if signature.classes is not None:
+                extra[("data", "classes")] = signature.classes
+        for key, node in self.tree.value.items():
+            if key != "data":
+                self.errors += interpolate.resolve(node, (key,), self.tree, extra, unknown)
+
+    def _sections(self, built: dict[str, Any]) -> None:
+        known = fields(Recipe)
+        for key, node in self.tree.value.items():
+            if key == "data":
+                continue
+            if key in known:
+                built[key] = self.typing.value(known[key].form, node, (key,))
+            else:
+                built[key] = self.typing.unknown(key, list(known), (key,), "recipe")
+        for name, field in known.items():
+            if name in built:
+                continue
+            if field.required:
+                built[name] = self.typing.missing(field, (name,), "recipe")
+            else:
+                built[name] = field.default
+        if self.errors:
+            built.setdefault("task", BROKEN)
+
+    def _plan(self, built: dict[str, Any], recipe: Recipe | None, signature: Signature | None) -> Plan | None:
+        from dlrun.resolve import build_model, resolve
+
+        if signature is None or built["model"] is BROKEN or built["task"] is BROKEN or built["task"] not in tasks:
+            return None
+        try:
+            graph = build_model(built["model"], signature, built["task"])
+            return resolve(recipe, signature, graph) if recipe is not None else None
+        except DlrunErrors as several:
+            self.errors += several.errors
+        except DlrunError as error:
+            self.errors.append(error)
+        return None
+
+    def _backend(self, built: dict[str, Any]) -> None:
+        from dlrun.backends import BACKENDS, check_backend
+
+        backend = built["backend"]
+        if backend is BROKEN or (backend.name in BACKENDS and not self.check_installed):
+            return
+        try:
+            check_backend(backend.name)
+        except DlrunError as error:
+            self.errors.append(error)
+
+    def _raise(self) -> None:
+        errors = [*self.errors, *self.typing.errors]
+        if not errors:
+            return
+        seen: dict[tuple[str, str, Path], DlrunError] = {}
+        for error in errors:
+            if error.where is None:
+                where = self.tree.locate(error.path)
+                error.where = where if str(where) else self.tree.where
+            seen.setdefault((error.code, error.message, error.path), error)
+        raise DlrunErrors(sorted(seen.values(), key=_order))
+
+
+def _order(error: DlrunError) -> tuple[bool, str, int, int]:
+    where = error.where or Where()
+    return where.override is not None, where.file or "", where.line or 0, where.column or 0
+
+
+def _origins(values: dict[str, Any], tree: Node) -> dict[str, str]:
+    found = {}
+    for path, leaf in of(values, Where()).leaves():
+        node = tree.get(path)
+        if node is None:
+            # an item written short, or a list element: the nearest written place that is not a section
+            found[dotted(path)] = "default"
+        else:
+            found[dotted(path)] = _origin(node.where, path)
+        del leaf
+    return found
+
+
+def _origin(where: Where, path: Path) -> str:
+    if where.override is not None:
+        return f"command line `{where.override}`"
+    if where.file is None:
+        return "recipe's file name" if path == ("name",) else "default of the task"
+    return f"{where.file}:{where.line}"

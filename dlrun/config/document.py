@@ -1,0 +1,159 @@
+"""One YAML file, read with the place of every key; mistakes of syntax are located."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dlrun.config.node import Node
+from dlrun.errors import DlrunError, DlrunErrors, Where
+
+_FLOAT = re.compile(
+    r"""^(?:[-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    |[-+]?[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)
+    |[-+]?\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)?
+    |[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$""",
+    re.X,
+)
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads scalars as Hydra does: ``1e-3`` is a number, a date is text."""
+
+
+Loader.yaml_implicit_resolvers = {
+    key: [(tag, rule) for tag, rule in rules if tag.rsplit(":", 1)[1] not in ("timestamp", "float")]
+    for key, rules in Loader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+
+
+def shown(path: str | Path) -> str:
+    """A file as messages name it: relative when it lies below the working directory."""
+    full = os.path.abspath(path)
+    relative = os.path.relpath(full)
+    return full if relative.startswith("..") else relative
+
+
+def read(path: Path) -> Node:
+    """The file's content as a mapping; an empty file is an empty mapping.
+
+    Raises:
+        DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``unreadable-file``.
+    """
+    name = shown(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DlrunErrors([DlrunError("unreadable-file", f"`{name}` cannot be read: {reason}.")]) from None
+    except UnicodeDecodeError as error:
+        where = Where(name, text_line(path, error.start))
+        raise DlrunErrors(
+            [DlrunError("yaml-syntax", "the file is not UTF-8 text.", where=where, hint="Save it as UTF-8.")]
+        ) from None
+    return parse(text, name)
+
+
+def text_line(path: Path, offset: int) -> int:
+    """Number of the line that holds the byte at ``offset``."""
+    return path.read_bytes()[:offset].count(b"\n") + 1
+
+
+def parse(text: str, name: str) -> Node:
+    """The same for text that came from ``name``."""
+    loader = Loader(text)
+    try:
+        try:
+            root = loader.get_single_node()
+            reader = _Reader(loader, name)
+            node = Node({}, Where(name, 1, 1)) if root is None else reader.node(root)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise DlrunErrors([_syntax(error, name)]) from None
+    except RecursionError:
+        raise DlrunErrors([DlrunError("yaml-syntax", "an anchor contains itself.", where=Where(name, 1))]) from None
+    if not isinstance(node.value, dict):
+        if node.value is None:
+            return Node({}, Where(name, 1, 1))
+        raise DlrunErrors(
+            [
+                DlrunError(
+                    "yaml-syntax",
+                    "the file must be a mapping of keys to values.",
+                    where=Where(name, 1, 1),
+                    hint="Write `key: value`, one a line.",
+                )
+            ]
+        )
+    if reader.errors:
+        raise DlrunErrors(reader.errors)
+    return node
+
+
+def _syntax(error: yaml.YAMLError, name: str) -> DlrunError:
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or "a character that YAML does not allow").strip().rstrip(".")
+    where = Where(name, mark.line + 1, mark.column + 1) if mark else Where(name)
+    if "\\t" in problem or "\t" in problem:
+        hint = "Indent with spaces, not tabs."
+    elif "expected a single document" in str(getattr(error, "context", "")) + problem:
+        problem, hint = "a second document starts", "Write one recipe per file, without `---`."
+    elif "mapping values" in problem:
+        hint = "Put text that contains `: ` in quotes, and check the indentation."
+    else:
+        hint = "Check indentation, quotes and brackets here and on the line before."
+    return DlrunError("yaml-syntax", f"not valid YAML: {problem}.", where=where, hint=hint)
+
+
+class _Reader:
+    def __init__(self, loader: Any, name: str) -> None:
+        self.loader = loader
+        self.name = name
+        self.errors: list[DlrunError] = []
+
+    def where(self, node: yaml.Node) -> Where:
+        return Where(self.name, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def node(self, node: yaml.Node, where: Where | None = None) -> Node:
+        where = where or self.where(node)
+        if isinstance(node, yaml.MappingNode):
+            self._check_keys(node)
+            self.loader.flatten_mapping(node)
+            # a merge key (<<) puts its entries first, so that later ones win
+            return Node({self._key(k): self.node(v, self.where(k)) for k, v in node.value}, where)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.node(item, self._item(item)) for item in node.value], where)
+        return Node(self.loader.construct_object(node), where)
+
+    def _item(self, node: yaml.Node) -> Where:
+        return self.where(node)
+
+    def _key(self, node: yaml.Node) -> str:
+        # keys are names: `on` or `1` stay as written
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else str(node.tag)
+
+    def _check_keys(self, node: yaml.MappingNode) -> None:
+        first: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
+            name = self._key(key)
+            if not isinstance(key, yaml.ScalarNode):
+                self.errors.append(
+                    DlrunError("yaml-syntax", "a key must be a plain name.", where=self.where(key), hint="Quote it.")
+                )
+            elif name in first and key.tag != "tag:yaml.org,2002:merge":
+                line = first[name].start_mark.line + 1
+                self.errors.append(
+                    DlrunError(
+                        "duplicate-key",
+                        f"`{name}` is written twice in one mapping (first on line {line}).",
+                        where=self.where(key),
+                        hint="Remove one of them.",
+                    )
+                )
+            first.setdefault(name, key)

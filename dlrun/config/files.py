@@ -1,0 +1,165 @@
+"""The files of one composition: what each contributes, and what its defaults list may say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlrun.config.catalog import CHOICES, RECIPE, Catalog
+from dlrun.config.document import read
+from dlrun.config.language import Section
+from dlrun.config.node import Node
+from dlrun.config.normal import expand
+from dlrun.errors import DlrunError, DlrunErrors, Where, did_you_mean
+from dlrun.recipe import Recipe
+
+_PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)")
+_ENTRY = re.compile(r"^(?P<words>(?:override |optional )*)(?P<group>[^@\s]+)(?:@(?P<package>\S+))?$")
+
+
+@dataclass
+class File:
+    """One YAML file of a composition.
+
+    Args:
+        path: The file.
+        body: Its content without ``defaults`` and ``hydra``.
+        train: The option of the group ``train`` when it is written as a name alone.
+        overrides: Options its defaults list chooses, by group.
+    """
+
+    path: Path
+    body: Node
+    train: Node | None
+    overrides: dict[str, Node]
+
+
+def header_package(file: Path, config: str) -> str | None:
+    """The package a file's content belongs to: its ``# @package`` line; recipes are complete files."""
+    with open(file, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            found = _PACKAGE.match(line)
+            if found:
+                return found[1]
+            if line.strip() and not line.lstrip().startswith("#"):
+                break
+    return "_global_" if config.startswith(f"{RECIPE}/") else None
+
+
+def load(path: Path, config: str, catalog: Catalog) -> File:
+    """Read a file and check its defaults list.
+
+    Args:
+        path: The file.
+        config: Its name to Hydra, e.g. ``recipe/mnist``.
+        catalog: Where its defaults list finds its options.
+
+    Raises:
+        DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``bad-defaults``, ``unknown-<group>``.
+    """
+    body = read(path)
+    defaults = body.value.pop("defaults", None)
+    body.value.pop("hydra", None)
+    chosen: dict[str, Node] = {}
+    if defaults is not None:
+        errors: list[DlrunError] = []
+        if not isinstance(defaults.value, list):
+            errors.append(DlrunError("bad-defaults", "`defaults` must be a list.", where=defaults.where))
+        else:
+            for entry in defaults.value:
+                error = _check(entry, config, catalog, chosen)
+                if error is not None:
+                    error.where = error.where or entry.where
+                    errors.append(error)
+        if errors:
+            raise DlrunErrors(errors)
+    train = None
+    if (header_package(path, config) or "") == "_global_":
+        written = body.value.get("train")
+        if written is not None and isinstance(written.value, str):
+            train = body.value.pop("train")
+        body = expand(Section(Recipe), body)
+    return File(path, body, train, chosen)
+
+
+def _check(entry: Node, config: str, catalog: Catalog, chosen: dict[str, Node]) -> DlrunError | None:
+    here = config.rpartition("/")[0] if not config.startswith(f"{RECIPE}/") else RECIPE
+    if isinstance(entry.value, str):
+        return _check_config(entry.value, here, catalog)
+    if not isinstance(entry.value, dict) or len(entry.value) != 1:
+        return DlrunError(
+            "bad-defaults",
+            "an entry of `defaults` is a name or one `group: option`.",
+            hint="For example `- override /optimizer: adam`.",
+        )
+    (key, option), *_ = entry.value.items()
+    found = _ENTRY.match(key)
+    if found is None:
+        return DlrunError("bad-defaults", f"`{key}` does not name a group.", hint="Write `- override /group: option`.")
+    words, name = found["words"], found["group"]
+    if name.lstrip("/").startswith("hydra/"):
+        return None
+    group = name.lstrip("/") if name.startswith("/") or not here else f"{here}/{name}"
+    if not catalog.is_group(group):
+        if catalog.is_group(name):
+            return DlrunError(
+                "bad-defaults", f"`{key}` needs a leading slash.", hint=f"Write `- {words}/{name}: {option.plain()}`."
+            )
+        return unknown_group(name.lstrip("/"), catalog)
+    if here == RECIPE and group in CHOICES and "override" not in words:
+        return DlrunError(
+            "bad-defaults",
+            f"`{key}` is chosen already; a recipe overrides it.",
+            hint=f"Write `- override /{group}: {option.plain()}`.",
+        )
+    options = option.value if isinstance(option.value, list) else [option]
+    for one in options:
+        name = one.value
+        if isinstance(name, str) and "${" not in name and "optional" not in words:
+            if catalog.find(f"{group}/{name}") is None:
+                return unknown_option(group, name, catalog)
+            if "override" in words:
+                chosen[group] = Node(name, option.where)
+    return None
+
+
+def _check_config(name: str, here: str, catalog: Catalog) -> DlrunError | None:
+    path = name.partition("@")[0]
+    if path == "_self_" or "${" in path:
+        return None
+    full = path.lstrip("/") if path.startswith("/") else (f"{here}/{path}" if here else path)
+    if catalog.find(full) is not None:
+        return None
+    group, _, option = full.rpartition("/")
+    if catalog.is_group(group):
+        return unknown_option(group, option, catalog)
+    return DlrunError("bad-defaults", f"`{name}` is not a recipe or group option.", hint="Remove it from `defaults`.")
+
+
+def unknown_group(name: str, catalog: Catalog, where: Where | None = None) -> DlrunError:
+    """``unknown-group`` with the nearest names."""
+    names = catalog.groups()
+    return DlrunError(
+        "unknown-group",
+        f"`{name}` is not a group.",
+        where=where,
+        hint=did_you_mean(name, names, "Valid: " + ", ".join(f"`{n}`" for n in names) + "."),
+    )
+
+
+def unknown_option(group: str, option: str, catalog: Catalog, where: Where | None = None) -> DlrunError:
+    """``unknown-recipe``, ``unknown-optimizer``, … with the nearest names and how to list them."""
+    names = catalog.options(group)
+    last = group.rpartition("/")[2]
+    hint = did_you_mean(option, names, "")
+    if group == RECIPE:
+        if option.endswith((".yaml", ".yml")) or "/" in option:
+            return DlrunError(
+                "unknown-recipe", f"there is no recipe file `{option}`.", where=where, hint="Check the path."
+            )
+        hint = f"{hint} List them: dlrun recipes".strip()
+    elif not hint or hint.startswith("Did"):
+        hint = f"{hint} Valid: {', '.join(f'`{n}`' for n in names)}.".strip()
+    article = "an" if last[0] in "aeiou" else "a"
+    return DlrunError(f"unknown-{last}", f"`{option}` is not {article} {last}.", where=where, hint=hint)

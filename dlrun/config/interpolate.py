@@ -1,0 +1,172 @@
+"""``${…}``: other keys, values of the data, environment variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlrun.config.language import Choice, Section, fields
+from dlrun.config.node import Node, Unresolved, of
+from dlrun.config.written import plain
+from dlrun.errors import DlrunError, Path, did_you_mean
+from dlrun.recipe import Recipe
+
+
+def has_any(node: Node) -> bool:
+    """Whether any value below refers to another."""
+    if isinstance(node.value, dict):
+        return any(has_any(child) for child in node.value.values())
+    if isinstance(node.value, list):
+        return any(has_any(child) for child in node.value)
+    return isinstance(node.value, str) and "${" in node.value
+
+
+def resolve(node: Node, path: Path, root: Node, extra: dict[Path, Any], unknown: tuple[Path, ...]) -> list[DlrunError]:
+    """Replace every reference below ``node`` by what it refers to; returns the mistakes.
+
+    Args:
+        node: Where to replace, in place.
+        path: Its path in ``root``.
+        root: The whole tree; keys left at their default can be referred to as well.
+        extra: Values known from the data, by path.
+        unknown: Paths whose own mistake is reported elsewhere; what refers to them stays unresolved in silence.
+    """
+    if not has_any(node):
+        return []
+    from omegaconf import OmegaConf
+
+    everything = _with_defaults(root)
+    for where, value in extra.items():
+        _put(everything, where, value)
+    try:
+        config = OmegaConf.create(everything)
+    except Exception as error:  # noqa: BLE001 - any grammar mistake below is found one by one
+        del error
+        config = None
+    errors: list[DlrunError] = []
+    _walk(node, path, config, errors, unknown)
+    return errors
+
+
+def _walk(node: Node, path: Path, config: Any, errors: list[DlrunError], unknown: tuple[Path, ...]) -> None:
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            _walk(child, (*path, key), config, errors, unknown)
+    elif isinstance(node.value, list):
+        for i, child in enumerate(node.value):
+            _walk(child, (*path, i), config, errors, unknown)
+    elif isinstance(node.value, str) and "${" in node.value:
+        try:
+            found = of(_value(path, node.value, config), node.where)
+            node.value = found.value
+        except DlrunError as error:
+            if not any(".".join(map(str, u)) in error.message for u in unknown):
+                error.path = path
+                errors.append(error)
+            node.value = Unresolved()
+
+
+def _value(path: Path, text: str, config: Any) -> Any:
+    from omegaconf import Container, OmegaConf
+    from omegaconf.errors import (
+        GrammarParseError,
+        InterpolationKeyError,
+        InterpolationToMissingValueError,
+        OmegaConfBaseException,
+        UnsupportedInterpolationType,
+    )
+
+    try:
+        if config is None:
+            OmegaConf.create({"value": text})  # raises for a mistake of grammar in this one
+            raise DlrunError("interpolation", f"`{text}` cannot be resolved while another one is not well formed.")
+        above = config
+        for part in path[:-1]:
+            above = above[part]
+        value = above[path[-1]]
+        return OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
+    except GrammarParseError:
+        raise DlrunError(
+            "interpolation",
+            f"`{text}` is not a well-formed reference.",
+            hint="Write `${section.key}` or `${oc.env:NAME,default}`; `\\${` is a plain dollar sign.",
+        ) from None
+    except (InterpolationKeyError, InterpolationToMissingValueError) as error:
+        raise _missing_key(text, str(error), config) from None
+    except UnsupportedInterpolationType:
+        raise DlrunError(
+            "interpolation",
+            f"`{text}` uses a resolver that does not exist.",
+            hint="Write `${section.key}` or `${oc.env:NAME,default}`.",
+        ) from None
+    except OmegaConfBaseException as error:
+        raise _failed(text, str(error)) from None
+    except RecursionError:
+        raise DlrunError("interpolation", f"`{text}` refers to itself.", hint="Break the circle.") from None
+
+
+def _missing_key(text: str, message: str, config: Any) -> DlrunError:
+    import re
+
+    found = re.search(r"key '([^']*)' not found", message)
+    key = found[1] if found else text.strip("${}")
+    keys = _keys(config)
+    hint = did_you_mean(key, keys, "")
+    if key == "data.classes":
+        hint = "These data have no classes; write the number itself."
+    return DlrunError("interpolation", f"`{text}` refers to `{key}`, which does not exist.", hint=hint or None)
+
+
+def _failed(text: str, message: str) -> DlrunError:
+    import re
+
+    found = re.search(r"Environment variable '([^']*)' not found", message)
+    if found:
+        return DlrunError(
+            "interpolation",
+            f"`{text}`: the environment variable `{found[1]}` is not set.",
+            hint=f"Set it, or give a default: `${{oc.env:{found[1]},default}}`.",
+        )
+    if "ecursi" in message:
+        return DlrunError("interpolation", f"`{text}` refers to itself.", hint="Break the circle.")
+    return DlrunError(
+        "interpolation", f"`{text}` cannot be resolved.", hint="Write `${section.key}` or `${oc.env:NAME,default}`."
+    )
+
+
+def _keys(config: Any, prefix: str = "") -> list[str]:
+    from omegaconf import DictConfig
+
+    found: list[str] = []
+    if isinstance(config, DictConfig):
+        for key in config:
+            name = f"{prefix}{key}"
+            found.append(name)
+            found += _keys(config._get_node(key), f"{name}.")
+    return found
+
+
+def _with_defaults(root: Node) -> dict[str, Any]:
+    return _filled(Recipe, root.plain())
+
+
+def _filled(cls: type, written: dict[str, Any]) -> dict[str, Any]:
+    """``written`` with the default of every field that it leaves out; mistakes are left as they are."""
+    full = dict(written)
+    for name, field in fields(cls).items():
+        if name not in full:
+            if not field.required:
+                full[name] = plain(field.form, field.default)
+        elif isinstance(full[name], dict):
+            if isinstance(field.form, Section):
+                full[name] = _filled(field.form.cls, full[name])
+            elif isinstance(field.form, Choice) and full[name].get("name") in field.form.registry:
+                full[name] = _filled(field.form.registry.get(full[name]["name"]), full[name])
+    return {key: (None if isinstance(value, Unresolved) else value) for key, value in full.items()}
+
+
+def _put(values: dict[str, Any], path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        if not isinstance(values.get(part), dict):  # type: ignore[call-overload]
+            return
+        values = values[part]  # type: ignore[index]
+    values[path[-1]] = value  # type: ignore[index]

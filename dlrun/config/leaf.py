@@ -1,0 +1,195 @@
+"""Checking one plain value against the type of its field, and saying what belongs there."""
+
+from __future__ import annotations
+
+import math
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from dlrun.errors import DlrunError, Path, did_you_mean
+
+_RANK = {"wrong-type": 0, "invalid-choice": 1, "out-of-range": 2}
+
+
+class Mismatch(Exception):
+    """A value that does not belong; ``path`` leads into a list."""
+
+    def __init__(self, code: str, value: Any, expected: Any, path: Path = (), hint: str | None = None) -> None:
+        super().__init__(code)
+        self.code, self.value, self.expected, self.path, self.hint = code, value, expected, path, hint
+
+
+def check(value: Any, hint: Any, path: Path) -> Any:
+    """The value as its field holds it: lists become tuples, whole numbers become floats where a number belongs.
+
+    Raises:
+        DlrunError: ``wrong-type``, ``out-of-range`` or ``invalid-choice``.
+    """
+    try:
+        return _accept(value, hint)
+    except Mismatch as found:
+        name = str(next((p for p in reversed(path) if isinstance(p, str)), ""))
+        place = f"`{name}`" if not found.path else f"an item of `{name}`"
+        raise DlrunError(
+            found.code,
+            f"{place} must be {describe(found.expected)}, got `{written(found.value)}`.",
+            path=(*path, *found.path),
+            hint=found.hint or _suggest(found.value, found.expected),
+        ) from None
+
+
+def _accept(value: Any, hint: Any) -> Any:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _within(_accept(value, hint.__origin__), hint)
+    if origin in (Union, types.UnionType):
+        return _any_of(value, hint)
+    if origin is Literal:
+        return _literal(value, hint)
+    if origin is tuple:
+        return _tuple(value, hint)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise Mismatch("wrong-type", value, hint)
+        return {key: _accept(v, get_args(hint)[1]) for key, v in value.items()}
+    if hint is Any:
+        return value
+    if hint is None or hint is type(None):
+        if value is None:
+            return None
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                raise Mismatch("out-of-range", value, hint, hint="Write a finite number.")
+            return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise Mismatch("wrong-type", value, hint)
+
+
+def _within(value: Any, hint: Any) -> Any:
+    for bound in hint.__metadata__:
+        outside = (
+            (isinstance(bound, Gt) and not value > bound.gt)
+            or (isinstance(bound, Ge) and not value >= bound.ge)
+            or (isinstance(bound, Lt) and not value < bound.lt)
+            or (isinstance(bound, Le) and not value <= bound.le)
+        )
+        if outside:
+            raise Mismatch("out-of-range", value, hint)
+    return value
+
+
+def _any_of(value: Any, hint: Any) -> Any:
+    found: list[Mismatch] = []
+    for option in get_args(hint):
+        try:
+            return _accept(value, option)
+        except Mismatch as mismatch:
+            found.append(mismatch)
+    worst = max(found, key=lambda m: (len(m.path), _RANK[m.code]))
+    raise Mismatch(worst.code, worst.value if worst.path else value, worst.expected if worst.path else hint, worst.path)
+
+
+def _literal(value: Any, hint: Any) -> Any:
+    options = get_args(hint)
+    if any(value == o and type(value) is type(o) for o in options):
+        return value
+    raise Mismatch("invalid-choice" if isinstance(value, str) else "wrong-type", value, hint)
+
+
+def _tuple(value: Any, hint: Any) -> Any:
+    args = get_args(hint)
+    if not isinstance(value, list | tuple):
+        raise Mismatch("wrong-type", value, hint)
+    if len(args) == 2 and args[1] is Ellipsis:
+        args = (args[0],) * len(value)
+    elif len(args) != len(value):
+        raise Mismatch("wrong-type", value, hint)
+    items = []
+    for i, (item, arg) in enumerate(zip(value, args, strict=True)):
+        try:
+            items.append(_accept(item, arg))
+        except Mismatch as found:
+            found.path = (i, *found.path)
+            raise
+    return tuple(items)
+
+
+def describe(hint: Any, many: bool = False) -> str:
+    """What belongs there, to follow "must be": ``an integer above 0, or a list of 2``."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        bounds = [text for b in hint.__metadata__ if (text := _bound(b))]
+        return " ".join([describe(hint.__origin__, many), " and ".join(bounds)]).strip()
+    if origin in (Union, types.UnionType):
+        parts = [describe(a, many) for a in get_args(hint)]
+        return (
+            ", ".join(parts[:-1]) + f" or {parts[-1]}"
+            if len(parts) < 3
+            else ", ".join(parts[:-1]) + f", or {parts[-1]}"
+        )
+    if origin is Literal:
+        return "one of " + ", ".join(f"`{a}`" for a in get_args(hint))
+    if origin is tuple:
+        args = get_args(hint)
+        count = "" if len(args) == 2 and args[1] is Ellipsis else f"{len(args)} "
+        return ("lists of " if many else "a list of ") + count + describe(args[0], many=True)
+    if origin is dict:
+        return "a mapping"
+    one, several = {
+        int: ("an integer", "integers"),
+        float: ("a number", "numbers"),
+        bool: ("true or false", "true or false"),
+        str: ("text", "texts"),
+    }.get(hint, ("null", "null") if hint in (None, type(None)) else ("a value", "values"))
+    return several if many else one
+
+
+def _bound(bound: Any) -> str:
+    if isinstance(bound, Gt):
+        return f"above {bound.gt}"
+    if isinstance(bound, Ge):
+        return f"of at least {bound.ge}"
+    if isinstance(bound, Lt):
+        return f"below {bound.lt}"
+    if isinstance(bound, Le):
+        return f"of at most {bound.le}"
+    return ""
+
+
+def written(value: Any) -> str:
+    """A plain value as a recipe would have it, shortened."""
+    if isinstance(value, dict):
+        text = "{" + ", ".join(f"{k}: {written(v)}" for k, v in value.items()) + "}"
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(map(written, value)) + "]"
+    elif value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    else:
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _suggest(value: Any, hint: Any) -> str | None:
+    kinds = _kinds(hint)
+    if isinstance(value, str):
+        names = [a for k in kinds if get_origin(k) is Literal for a in get_args(k)]
+        if names:
+            return did_you_mean(value, names) or None
+    if isinstance(value, float) and int in kinds and value.is_integer():
+        return f"Write `{int(value)}`."
+    if isinstance(value, int | float | bool) and str in kinds:
+        return f'Write `"{written(value)}"` in quotes.'
+    return None
+
+
+def _kinds(hint: Any) -> list[Any]:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _kinds(hint.__origin__)
+    if origin in (Union, types.UnionType):
+        return [k for a in get_args(hint) for k in _kinds(a)]
+    return [hint]

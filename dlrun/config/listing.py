@@ -1,0 +1,18 @@
+"""The recipes that can be named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlrun.config.catalog import Catalog
+
+
+def recipes(config_dir: str | None = None) -> list[tuple[str, Path, str, tuple[str, ...]]]:
+    """Name, file, description and header comment of every recipe, sorted by name.
+
+    Args:
+        config_dir: The user's own folder of groups and recipes.
+    """
+    catalog = Catalog(Path(config_dir) if config_dir is not None else None)
+    found = [catalog.recipe_file(name) for name in catalog.recipe_names()]
+    return [(r.name, r.path, r.description, r.header) for r in found]

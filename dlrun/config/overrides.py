@@ -1,0 +1,150 @@
+"""Command-line overrides: Hydra's grammar, read into what they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrun.config.catalog import RECIPE, Catalog
+from dlrun.errors import DlrunError, DlrunErrors, Where
+
+_GRAMMAR = "Write `key=value`; quote a value with spaces or special characters: key='\"a b\"'."
+_INDEX = re.compile(r"\[(\w+)\]")
+
+
+@dataclass(frozen=True)
+class Override:
+    """One override.
+
+    Args:
+        text: As it was typed.
+        key: Dotted key, or group.
+        value: The value as Hydra's grammar reads it; None for a deletion.
+        delete: Whether it starts with ``~``.
+        group: Whether the key is a group and the value one of its options.
+        add: Whether it starts with ``+``.
+        sweep: Whether it has several values.
+    """
+
+    text: str
+    key: str
+    value: Any
+    delete: bool = False
+    group: bool = False
+    add: bool = False
+    sweep: bool = False
+
+    @property
+    def where(self) -> Where:
+        """Its place, for messages."""
+        return Where(override=self.text)
+
+    @property
+    def hydra(self) -> bool:
+        """Whether it is meant for Hydra itself."""
+        return self.key.split(".")[0].split("/")[0] == "hydra"
+
+
+def parse(texts: Sequence[str], catalog: Catalog) -> list[Override]:
+    """Read overrides; all that are malformed are reported together.
+
+    Raises:
+        DlrunErrors: ``override-syntax``.
+    """
+    found: list[Override] = []
+    errors: list[DlrunError] = []
+    for text in texts:
+        try:
+            found.append(_parse(text, catalog))
+        except DlrunError as error:
+            error.where = Where(override=text)
+            errors.append(error)
+    if errors:
+        raise DlrunErrors(errors)
+    return found
+
+
+def grammar_text(text: str) -> str:
+    """The override as Hydra's grammar can read it: ``layers[3]`` becomes ``layers.3``, odd paths are quoted."""
+    key, equals, value = text.partition("=")
+    key = _INDEX.sub(r".\1", key)
+    if equals and key.lstrip("+") == RECIPE and _is_file(value):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        value = f"'{escaped}'"
+    return f"{key}{equals}{value}"
+
+
+def _is_file(value: str) -> bool:
+    if value[:1] in "'\"" or re.fullmatch(r"[\w./~-]+", value, re.ASCII):
+        return False  # the grammar reads it as it is
+    try:
+        return Path(value).expanduser().is_file()
+    except OSError:
+        return False
+
+
+def _parse(text: str, catalog: Catalog) -> Override:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    text = text.strip()
+    if "=" not in text and not text.startswith("~"):
+        raise DlrunError("override-syntax", f"`{text}` is not an override.", hint=_GRAMMAR)
+    try:
+        parsed = OverridesParser.create().parse_overrides([grammar_text(text)])[0]
+        sweep = parsed.is_sweep_override()
+        value = None if sweep else parsed.value()
+    except (HydraException, ValueError, RecursionError) as error:
+        raise DlrunError("override-syntax", f"`{text}` is not an override.", hint=_reason(text, error)) from None
+    key = parsed.key_or_group
+    if parsed.package is not None:
+        raise DlrunError(
+            "override-syntax", f"`{text}` names a package; groups are chosen by name.", hint=f"Write `{key}=…`."
+        )
+    is_group = catalog.is_group(key) and not isinstance(value, dict)
+    return Override(text, key, value, parsed.is_delete(), is_group, parsed.is_add() or parsed.is_force_add(), sweep)
+
+
+def _reason(text: str, error: Exception) -> str:
+    value = text.partition("=")[2]
+    key = text.partition("=")[0]
+    if key != key.strip() or value[:1] == " ":
+        return "Write it without spaces around `=`."
+    if value.count("[") != value.count("]") or value.count("{") != value.count("}"):
+        return "A bracket is not closed; in a shell, quote the whole override."
+    if ":" in value and "{" in value and ": " not in value and "," not in value:
+        return "In a shell, quote the whole override."
+    return _GRAMMAR
+
+
+def single(overrides: Sequence[Override]) -> None:
+    """Raise for overrides that only make sense in a sweep.
+
+    Raises:
+        DlrunErrors: ``override-syntax``.
+    """
+    errors = []
+    for o in overrides:
+        if o.sweep:
+            errors.append(
+                DlrunError(
+                    "override-syntax",
+                    f"`{o.text}` has several values.",
+                    where=o.where,
+                    hint=f"Add -m to run one job per value; a list is written `{o.key}=[a,b]`.",
+                )
+            )
+        elif o.hydra:
+            errors.append(
+                DlrunError(
+                    "override-syntax",
+                    f"`{o.key}` is a setting of Hydra's sweeps.",
+                    where=o.where,
+                    hint="Add -m, or leave it out.",
+                )
+            )
+    if errors:
+        raise DlrunErrors(errors)

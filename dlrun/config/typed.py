@@ -1,0 +1,202 @@
+"""From a tree of nodes to typed sections; every mistake is collected with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlrun.config.language import Choice, Field, Form, Items, Leaf, Section, fields
+from dlrun.config.leaf import check, describe, written
+from dlrun.config.node import Node, Unresolved
+from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
+
+
+class _Broken:
+    """Stands for a part whose mistakes have been collected."""
+
+
+BROKEN = _Broken()
+
+
+class Typing:
+    """Builds typed values and collects what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.errors: list[DlrunError] = []
+
+    def fail(self, code: str, message: str, path: Path, hint: str | None = None) -> _Broken:
+        """Collect a mistake."""
+        self.errors.append(DlrunError(code, message, path=path, hint=hint))
+        return BROKEN
+
+    def value(self, form: Form, node: Node, path: Path) -> Any:
+        """What stands at ``path``, typed, or ``BROKEN``."""
+        if isinstance(node.value, Unresolved):
+            return BROKEN
+        if isinstance(form, Leaf):
+            return self._leaf(form, node, path)
+        if node.value is None and form.optional:
+            return None
+        if isinstance(form, Section):
+            return self._section(form, node, path)
+        if isinstance(form, Choice):
+            return self._choice(form, node, path)
+        return self._items(form, node, path)
+
+    def _leaf(self, form: Leaf, node: Node, path: Path) -> Any:
+        if any(isinstance(leaf.value, Unresolved) for _, leaf in node.leaves()):
+            return BROKEN
+        try:
+            return check(node.plain(), form.type, path)
+        except DlrunError as error:
+            self.errors.append(error)
+            return BROKEN
+
+    def _section(self, form: Section, node: Node, path: Path) -> Any:
+        if node.value is None:
+            node = Node({}, node.where)
+        if not isinstance(node.value, dict):
+            return self.fail(
+                "wrong-type",
+                f"`{path[-1]}` must be a mapping, got `{written(node.plain())}`.",
+                path,
+                "Its keys: " + ", ".join(f"`{name}`" for name in fields(form.cls)) + ".",
+            )
+        return self.build(form.cls, node, path, str(path[-1]))
+
+    def _choice(self, form: Choice, node: Node, path: Path) -> Any:
+        registry = form.registry
+        if not isinstance(node.value, dict):
+            return self.fail(
+                "wrong-type",
+                f"`{path[-1]}` must be the name of one {registry.role} or a mapping with `name`, "
+                f"got `{written(node.plain())}`.",
+                path,
+                did_you_mean("", registry),
+            )
+        name = node.value.get("name")
+        if name is None or name.value is None:
+            return self.fail(
+                "missing-key",
+                f"`{path[-1]}` needs `name`: which {registry.role}.",
+                path,
+                "Valid: " + ", ".join(f"`{n}`" for n in registry) + ".",
+            )
+        if isinstance(name.value, Unresolved):
+            return BROKEN
+        try:
+            cls = registry.get(name.plain(), (*path, "name"))
+        except DlrunError as error:
+            self.errors.append(error)
+            return BROKEN
+        rest = Node({k: v for k, v in node.value.items() if k != "name"}, node.where)
+        return self.build(cls, rest, path, cls.kind, extra=("name",))
+
+    def _items(self, form: Items, node: Node, path: Path) -> Any:
+        if not isinstance(node.value, list):
+            return self.fail(
+                "wrong-type",
+                f"`{path[-1]}` must be a list, got `{written(node.plain())}`.",
+                path,
+                "Write one item a line, each after `- `.",
+            )
+        items = [self._item(form, item, (*path, i)) for i, item in enumerate(node.value)]
+        return BROKEN if any(item is BROKEN for item in items) else tuple(items)
+
+    def _item(self, form: Items, node: Node, path: Path) -> Any:
+        registry = form.registry
+        if isinstance(node.value, Unresolved):
+            return BROKEN
+        if not isinstance(node.value, dict) or len(node.value) != 1:
+            return self._no_item(form, node, path)
+        (name, body), *_ = node.value.items()
+        try:
+            cls = registry.get(name, path)
+        except DlrunError as error:
+            if registry.role == "layer":
+                error.hint = f"{error.hint or ''} List them: dlrun layers".strip()
+            self.errors.append(error)
+            return BROKEN
+        if body.value is None:
+            body = Node({}, body.where)
+        if not isinstance(body.value, dict):
+            return self.fail(
+                "wrong-type",
+                f"`{name}` takes named fields, got `{written(body.plain())}`.",
+                (*path, name),
+                _example(cls, body),
+            )
+        return self.build(cls, body, (*path, name), name)
+
+    def _no_item(self, form: Items, node: Node, path: Path) -> Any:
+        role = form.registry.role
+        if isinstance(node.value, dict) and len(node.value) > 1:
+            names = list(node.value)
+            kinds = [n for n in names if n in form.registry]
+            if len(kinds) == 1:
+                rest = ", ".join(f"`{n}`" for n in names if n != kinds[0])
+                return self.fail(
+                    "wrong-type",
+                    f"a {role} is one key; {rest} stand beside `{kinds[0]}`.",
+                    path,
+                    f"Indent the fields below `{kinds[0]}:`, or write `- {kinds[0]}: {{…}}`.",
+                )
+            return self.fail(
+                "wrong-type",
+                f"a {role} is one key, got {', '.join(f'`{n}`' for n in names)}.",
+                path,
+                "Start each with its own `- `.",
+            )
+        return self.fail(
+            "wrong-type",
+            f"a {role} is a name or a mapping with one key, got `{written(node.plain())}`.",
+            path,
+            "Write `- name` or `- name: {field: value}`.",
+        )
+
+    def build(self, cls: type, node: Node, path: Path, owner: str, extra: tuple[str, ...] = ()) -> Any:
+        """An instance of ``cls`` from a mapping, or ``BROKEN``."""
+        known = fields(cls)
+        values: dict[str, Any] = {}
+        for key, child in node.value.items():
+            if key in known:
+                values[key] = self.value(known[key].form, child, (*path, key))
+            else:
+                values[key] = self.unknown(key, [*known, *extra], (*path, key), owner)
+        for name, field in known.items():
+            if field.required and name not in values:
+                values[name] = self.missing(field, (*path, name), owner)
+        if any(v is BROKEN for v in values.values()):
+            return BROKEN
+        try:
+            return cls(**values)
+        except DlrunErrors as several:
+            found: list[DlrunError] = list(several.errors)
+        except DlrunError as error:
+            found = [error]
+        for error in found:
+            error.path = (*path, *error.path)
+        self.errors += found
+        return BROKEN
+
+    def unknown(self, key: str, valid: list[str], path: Path, owner: str) -> _Broken:
+        """Collect ``unknown-key``."""
+        listed = "Valid: " + ", ".join(f"`{n}`" for n in valid) + "." if valid else f"`{owner}` has no fields."
+        meant = nearest(key, valid) or [n for n in valid if "".join(w[:1] for w in n.split("_")) == key]  # lr, bs
+        hint = f"Did you mean `{meant[0]}`? {listed}" if meant else listed
+        return self.fail("unknown-key", f"`{key}` is not a key of `{owner}`.", path, hint)
+
+    def missing(self, field: Field, path: Path, owner: str) -> _Broken:
+        """Collect ``missing-key``."""
+        if isinstance(field.form, Leaf):
+            what = f"Write `{field.name}:` with {describe(field.form.type)}."
+        elif isinstance(field.form, Choice):
+            what = "Valid: " + ", ".join(f"`{n}`" for n in field.form.registry) + "."
+        else:
+            what = f"Add `{field.name}:`."
+        return self.fail("missing-key", f"`{owner}` needs `{field.name}`.", path, what)
+
+
+def _example(cls: type, body: Node) -> str:
+    names = [name for name, f in fields(cls).items() if isinstance(f.form, Leaf) and name not in ("name", "inputs")]
+    kind = cls.kind  # type: ignore[attr-defined]
+    return f"Write `{kind}: {{{names[0]}: {written(body.plain())}}}`." if names else f"Write `- {kind}`."

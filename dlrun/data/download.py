@@ -1,0 +1,169 @@
+"""Fetching published files: several mirrors, resumed where they broke off, checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlrun.data.published import PublishedFile
+from dlrun.errors import DlrunError, RunError
+from dlrun.files import sync_folder
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+TIMEOUT_S = 30.0
+_CHUNK = 1 << 18
+_log = logging.getLogger(__name__)
+
+
+class _MirrorFailed(Exception):
+    """Why one mirror was given up."""
+
+
+def fetch(file: PublishedFile, folder: Path) -> Path:
+    """Download ``file`` into ``folder`` and return its path there.
+
+    What arrives is kept in ``<name>.part``, so that a later attempt, by this process or another
+    mirror, goes on from there. ``DLRUN_MIRROR`` names a base URL that is tried first; it holds
+    ``<dataset>/<name>``.
+
+    Raises:
+        DlrunError: ``unwritable-folder``.
+        RunError: ``download-failed`` with the reason of each mirror, or ``disk-full``.
+    """
+    from filelock import FileLock
+
+    target = folder / file.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{file.name}.lock"):
+            if not target.exists():  # another process may have fetched it while we waited
+                _fetch(file, target)
+    except OSError as error:
+        raise DlrunError(
+            "unwritable-folder",
+            f"`{folder}` cannot be written: {error.strerror or error}.",
+            path=("data", "root"),
+            hint="Set `data.root` to a folder you may write to.",
+        ) from error
+    return target
+
+
+def mirrors(file: PublishedFile) -> list[str]:
+    """URLs of a file, in the order they are tried."""
+    urls = [base + file.name for base in file.mirrors]
+    own = os.environ.get("DLRUN_MIRROR")
+    return [f"{own.rstrip('/')}/{file.dataset}/{file.name}", *urls] if own else urls
+
+
+def _fetch(file: PublishedFile, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    reasons = []
+    for url in mirrors(file):
+        try:
+            _from_mirror(file, url, part)
+            part.replace(target)
+            sync_folder(target.parent)
+            return
+        except _MirrorFailed as failed:
+            _log.info("%s: %s", url, failed)
+            reasons.append(f"{url}: {failed}")
+    raise RunError(
+        "download-failed",
+        f"`{file.name}` of {file.dataset} could not be downloaded: " + "; ".join(reasons) + ".",
+        hint=f"Try again (it goes on where it stopped), put the file into `{target.parent}`, "
+        "or set DLRUN_MIRROR to the base URL of a copy.",
+    )
+
+
+def _from_mirror(file: PublishedFile, url: str, part: Path) -> None:
+    """Bring ``part`` to completion from one mirror, going on after each break that brought data."""
+    resumed = _size(part) > 0
+    while _size(part) < file.size:
+        before = _size(part)
+        problem = _transfer(file, url, part)
+        if _size(part) <= before:  # nothing gained: this mirror has no more to give
+            raise _MirrorFailed(problem or f"it broke off after {_size(part)} of {file.size} bytes")
+    found = hashlib.md5(part.read_bytes()).hexdigest()
+    if found == file.md5:
+        return
+    part.unlink()
+    if resumed:  # the beginning may have been another's mistake: once more from the start
+        _from_mirror(file, url, part)
+        return
+    raise _MirrorFailed(f"wrong checksum, expected {file.md5}, got {found}")
+
+
+def _transfer(file: PublishedFile, url: str, part: Path) -> str | None:
+    """One request that appends to ``part``; returns what broke it off, if anything did."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    start = _size(part)
+    headers = {"User-Agent": "dlrun"} | ({"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT_S)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416:  # the part is longer than what this mirror has
+            part.unlink(missing_ok=True)
+        return f"HTTP {error.code} {error.reason}"
+    except (HTTPException, OSError, ValueError) as error:
+        return _reason(error)
+    with response:
+        goes_on = response.status == 206 and _starts_at(response.headers.get("Content-Range"), start)
+        start = start if goes_on else 0
+        length = response.headers.get("Content-Length")
+        if length is not None and start + int(length) != file.size:
+            raise _MirrorFailed(f"the file there has {start + int(length)} bytes, expected {file.size}")
+        with part.open("ab" if goes_on else "wb", buffering=0) as out:
+            return _copy(response, out, file.size - start)
+
+
+def _copy(response: HTTPResponse, out: FileIO, limit: int) -> str | None:
+    """Copy at most ``limit`` bytes and one more, so that a longer file fails its checksum."""
+    from http.client import HTTPException
+
+    left = limit + 1
+    while left > 0:
+        try:
+            chunk = response.read1(min(_CHUNK, left))
+        except (HTTPException, OSError) as error:
+            return _reason(error)
+        if not chunk:
+            break
+        left -= len(chunk)
+        _write(out, chunk)
+    os.fsync(out.fileno())
+    return None
+
+
+def _write(out: FileIO, chunk: bytes) -> None:
+    try:
+        while chunk:
+            chunk = chunk[out.write(chunk) :]
+    except OSError as error:
+        raise RunError(
+            "disk-full",
+            f"`{out.name}` cannot be written: {error.strerror}.",
+            hint="Free some space, or set `data.root` to another disk.",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause or type(error).__name__)
+
+
+def _starts_at(content_range: str | None, start: int) -> bool:
+    return content_range is not None and content_range.strip().startswith(f"bytes {start}-")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

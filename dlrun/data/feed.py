@@ -1,0 +1,219 @@
+"""Batches of preprocessed samples, the same for every backend."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from dlrun.data.prefetch import prefetched
+from dlrun.data.source import Place, Reader, Split
+from dlrun.data.transforms import apply
+from dlrun.errors import DlrunError
+from dlrun.plan import Plan
+from dlrun.randomness import epoch_order, stream
+
+Part = Literal["train", "validation", "test"]
+Batch = tuple[np.ndarray, np.ndarray]
+
+_BLOCK = 1024
+
+
+class Feed:
+    """What a run reads: its training, validation and test samples.
+
+    Args:
+        plan: The resolved recipe.
+        place: Where files are looked for; the recipe's own ``data.root`` when left out.
+
+    Held-out validation samples are drawn by (seed, "validation"). Nothing is read before it is needed.
+    """
+
+    def __init__(self, plan: Plan, place: Place | None = None) -> None:
+        self.plan = plan
+        self.place = place or Place(plan.recipe.data.root, plan.recipe.data.download)
+        self._readers: dict[Split, Reader] = {}
+        self._whole: dict[Part, Batch] = {}
+
+    @property
+    def resident(self) -> bool:
+        """Whether the preprocessed training samples are kept in memory whole (``data.memory_mb``)."""
+        return self._fits(self.size("train"), self.plan.array_dtype)
+
+    @property
+    def x(self) -> np.ndarray:
+        """Preprocessed training samples (N, *input.shape); resident data only."""
+        return self._all("train")[0]
+
+    @property
+    def y(self) -> np.ndarray:
+        """Training labels (N, *target.shape)."""
+        return self._labels("train")
+
+    def size(self, part: Part) -> int:
+        """Samples in a part; 0 when there is none."""
+        plan = self.plan
+        sizes = {"train": plan.train_samples, "validation": plan.validation_samples}
+        return sizes[part] if part in sizes else plan.signature.sizes.get("test", 0)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order in which an epoch visits the training samples, int64 (N,)."""
+        recipe = self.plan.recipe
+        return epoch_order(recipe.seed, epoch, self.size("train"), recipe.data.shuffle)
+
+    def batches(self, epoch: int, first_batch: int = 0, count: int | None = None) -> Iterator[Batch]:
+        """Training batches of one epoch, prepared ahead by a thread.
+
+        Args:
+            epoch: Number of the epoch, keys the order.
+            first_batch: Where to begin.
+            count: How many at most; to the epoch's end when left out.
+
+        Batch i holds samples ``order(epoch)[i * batch_size : (i + 1) * batch_size]``.
+        """
+        data = self.plan.recipe.data
+        order = self.order(epoch)
+        starts = range(first_batch * data.batch_size, len(order), data.batch_size)[:count]
+        self._reader("train")
+        return prefetched((self._batch("train", order[i : i + data.batch_size]) for i in starts), data.prefetch)
+
+    def validation(self) -> Batch:
+        """All held-out samples, preprocessed, and their labels."""
+        return self._all("validation")
+
+    def test(self) -> Batch:
+        """The whole test split, preprocessed, and its labels.
+
+        Raises:
+            DlrunError: ``missing-split`` when the data has none.
+        """
+        return self._all("test")
+
+    def eval_batches(self, part: Part, limit: int | None = None) -> Iterator[Batch]:
+        """A part in stored order, in batches of ``data.eval_batch_size``.
+
+        Args:
+            part: ``validation``, ``test`` or ``train``.
+            limit: Batches at most.
+
+        Raises:
+            DlrunError: ``missing-split`` when the data has no such samples.
+        """
+        data = self.plan.recipe.data
+        size = self._present(part)
+        starts = range(0, size, data.eval_batch_size)[:limit]
+        whole_is_wanted = len(starts) * data.eval_batch_size >= size
+        if part in self._whole or (whole_is_wanted and self._fits(size, self.plan.array_dtype)):
+            x, y = self._all(part)
+            return ((x[i : i + data.eval_batch_size], y[i : i + data.eval_batch_size]) for i in starts)
+        rows = np.arange(size)
+        self._reader(_split(part))
+        return prefetched((self._batch(part, rows[i : i + data.eval_batch_size]) for i in starts), data.prefetch)
+
+    def stored(self, part: Part, count: int) -> np.ndarray:
+        """The first samples of a part as stored, not preprocessed: (min(count, size), *input.shape)."""
+        rows = self._rows(part)[: min(count, self._present(part))]
+        return self._reader(_split(part)).take(rows)
+
+    def stored_validation(self, count: int) -> np.ndarray:
+        """Stored samples nothing was trained on where there are some: held out, test, else training ones."""
+        part: Part = "validation" if self.size("validation") else "test" if self.size("test") else "train"
+        return self.stored(part, count)
+
+    def fingerprint(self) -> str:
+        """A SHA-256 over all training labels and evenly spaced training samples, as stored."""
+        reader = self._reader("train")
+        digest = hashlib.sha256(repr(self.plan.signature.input.shape).encode())
+        digest.update(np.ascontiguousarray(reader.y).tobytes())
+        rows = np.unique(np.linspace(0, len(reader) - 1, 64).astype(np.int64))
+        digest.update(np.ascontiguousarray(reader.take(rows)).tobytes())
+        return digest.hexdigest()
+
+    def _fits(self, samples: int, dtype: str) -> bool:
+        needed = samples * self.plan.signature.input.size * np.dtype(dtype).itemsize
+        return needed <= self.plan.recipe.data.memory_mb * 2**20
+
+    def _present(self, part: Part) -> int:
+        if size := self.size(part):
+            return size
+        hint = {
+            "validation": "Set `data.validation`, e.g. to 0.1.",
+            "test": "Use `split=validation`, or give the data source a test split.",
+            "train": "",
+        }
+        raise DlrunError(
+            "missing-split", f"there are no `{part}` samples.", path=("data", "source"), hint=hint[part] or None
+        )
+
+    def _reader(self, split: Split) -> Reader:
+        if split not in self._readers:
+            source, signature = self.plan.recipe.data.source, self.plan.signature
+            # Streamed samples that fit as stored are read once; resident ones are read block by block.
+            in_memory = not self.resident and self._fits(sum(signature.sizes.values()), signature.stored_dtype)
+            reader = source.load(split, self.place) if in_memory else source.open(split, self.place)
+            self._check(reader, split)
+            self._readers[split] = reader
+        return self._readers[split]
+
+    def _check(self, reader: Reader, split: Split) -> None:
+        signature = self.plan.signature
+        if len(reader) != signature.sizes.get(split, 0):
+            raise DlrunError(
+                "data-changed",
+                f"the {split} split has {len(reader)} samples, but had {signature.sizes.get(split, 0)} a moment ago.",
+                path=("data", "source"),
+                hint="Start again when nothing writes to the data.",
+            )
+        if signature.classes is not None and len(reader):
+            low, high = int(reader.y.min()), int(reader.y.max())
+            if low < 0 or high >= signature.classes:
+                raise DlrunError(
+                    "label-out-of-range",
+                    f"the {split} split has the label `{low if low < 0 else high}`, but labels of "
+                    f"{signature.classes} classes go from 0 to {signature.classes - 1}.",
+                    path=("data", "source"),
+                )
+
+    @cached_property
+    def _holdout(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the training split for (training, validation), each ascending."""
+        held = self.plan.validation_samples
+        total = self.plan.train_samples + held
+        if held == 0:
+            return np.arange(total), np.arange(0)
+        shuffled = stream(self.plan.recipe.seed, "validation").permutation(total)
+        return np.sort(shuffled[held:]), np.sort(shuffled[:held])
+
+    def _rows(self, part: Part) -> np.ndarray:
+        if part == "test":
+            return np.arange(self.size("test"))
+        return self._holdout[0 if part == "train" else 1]
+
+    def _labels(self, part: Part) -> np.ndarray:
+        return self._targets(self._reader(_split(part)).y[self._rows(part)])
+
+    def _all(self, part: Part) -> Batch:
+        if part not in self._whole:
+            self._present(part)
+            rows, reader = self._rows(part), self._reader(_split(part))
+            x = np.empty((len(rows), *self.plan.signature.input.shape), self.plan.array_dtype)
+            for i in range(0, len(rows), _BLOCK):
+                block = slice(i, i + _BLOCK)
+                apply(reader.take(rows[block]), self.plan.affine, self.plan.array_dtype, x[block])
+            self._whole[part] = x, self._labels(part)
+        return self._whole[part]
+
+    def _batch(self, part: Part, positions: np.ndarray) -> Batch:
+        rows, reader = self._rows(part)[positions], self._reader(_split(part))
+        return apply(reader.take(rows), self.plan.affine, self.plan.array_dtype), self._targets(reader.y[rows])
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        """Class ids stay int64; numbers get the model's precision."""
+        return y if self.plan.signature.target.dtype == "int" else y.astype(self.plan.array_dtype)
+
+
+def _split(part: Part) -> Split:
+    return "test" if part == "test" else "train"

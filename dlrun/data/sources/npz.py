@@ -1,0 +1,186 @@
+"""Arrays saved with ``numpy.savez``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt
+
+from dlrun.data.images import SUFFIXES, read_images
+from dlrun.data.locate import locate
+from dlrun.data.npz import array_headers, load_array, load_single
+from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
+from dlrun.errors import DlrunError
+from dlrun.graph.tensor import TensorType
+
+Shape = tuple[int, ...]
+
+
+@sources("npz")
+class Npz(Source):
+    """A ``.npz`` file per split, each with the arrays ``x`` and ``y``.
+
+    ``x`` is (N, *shape), channels last; images of shape (N, height, width) get a channel axis.
+    8-bit values stay as they are, all others become float32. An integer or boolean ``y`` of shape
+    (N,) or (N, 1) holds class ids from 0; any other ``y`` holds numbers. An optional array
+    ``class_names`` of strings in the training file names the classes.
+
+    Args:
+        train: File of the training split; relative to ``data.root`` or the working folder.
+        test: File of the test split, or none.
+        classes: Number of classes; the largest label plus one when left out.
+        scale: Factor that brings stored values to the unit range; 1/255 for 8-bit values, else 1.
+    """
+
+    train: str
+    test: str | None = None
+    classes: Annotated[int, Gt(0)] | None = None
+    scale: Annotated[float, Gt(0)] | None = None
+
+    def signature(self, place: Place) -> Signature:
+        train = _described(locate(self.train, place, "train"))
+        described = {"train": train}
+        if self.test is not None:
+            described["test"] = _described(locate(self.test, place, "test"))
+            _check_alike(train, described["test"])
+        target, classes = TensorType(train.y_shape), None
+        if train.labels:
+            target = TensorType((), "int")
+            classes = self._count_classes(described)
+        return Signature(
+            input=TensorType(train.x_shape),
+            target=target,
+            classes=classes,
+            class_names=_class_names(train.path, classes),
+            sizes={split: d.samples for split, d in described.items() if d.samples},
+            scale=self.scale or (1 / 255 if train.stored == "uint8" else 1.0),
+            stored_dtype=train.stored,
+        )
+
+    def load(self, split: Split, place: Place) -> Samples:
+        name = self.train if split == "train" else self.test
+        if name is None:
+            raise DlrunError("missing-split", "`data.source.test` names no file.", path=("data", "source", "test"))
+        d = _described(locate(name, place, split))
+        x = load_array(d.path, "x").astype(d.stored, order="C", copy=False).reshape(d.samples, *d.x_shape)
+        if d.stored != "uint8" and not np.isfinite(x).all():
+            raise _bad(d.path, "not-finite", "`x` holds NaN or infinite values")
+        return Samples(x, _read_labels(d))
+
+    def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
+        """One sample per file: ``.npy`` or ``.npz`` arrays as stored; images where samples are 8-bit ones."""
+        shape = signature.input.shape
+        is_image = len(shape) == 3 and shape[-1] in (1, 3) and signature.stored_dtype == "uint8"
+        out = np.empty((len(files), *shape), signature.stored_dtype)
+        for i, path in enumerate(map(Path, files)):
+            if path.suffix.lower() in (".npy", ".npz"):
+                out[i] = _fitted(load_single(path), signature, path)
+            elif is_image:
+                out[i] = read_images([path], shape)[0]  # type: ignore[arg-type]
+            elif path.suffix.lower() in SUFFIXES:
+                raise DlrunError(
+                    "predict-needs-arrays",
+                    f"`{path}` is an image, but this model reads arrays of shape {shape} and {signature.stored_dtype}.",
+                    hint="Give `.npy` files that hold one sample each.",
+                )
+            else:
+                raise DlrunError("unreadable-file", f"`{path}` is neither a `.npy` nor a `.npz` file.")
+        return out
+
+    def _count_classes(self, described: dict[str, _Described]) -> int:
+        """Classes as stated or counted; every label is looked at."""
+        highest = -1
+        for d in described.values():
+            y = _read_labels(d)
+            if len(y) and y.min() < 0:
+                raise _bad(d.path, "label-out-of-range", f"`y` has the label `{y.min()}`; class ids begin at 0")
+            highest = max(highest, int(y.max()) if len(y) else -1)
+            if self.classes is not None and highest >= self.classes:
+                raise _bad(
+                    d.path, "label-out-of-range", f"`y` has the label `{highest}`, but `classes` is {self.classes}"
+                )
+        return self.classes or highest + 1
+
+
+class _Described:
+    """What the headers of one file say, checked."""
+
+    def __init__(self, path: Path, x: tuple[Shape, np.dtype], y: tuple[Shape, np.dtype]) -> None:
+        (x_shape, x_dtype), (y_shape, y_dtype) = x, y
+        self.path = path
+        self.samples = x_shape[0]
+        self.x_shape: Shape = (*x_shape[1:], 1) if len(x_shape) == 3 else x_shape[1:]
+        self.stored = "uint8" if x_dtype in (np.dtype("u1"), np.dtype("?")) else "float32"
+        self.labels = y_dtype.kind in "iub" and y_shape[1:] in ((), (1,))
+        self.y_shape: Shape = () if self.labels else y_shape[1:]
+
+
+def _described(path: Path) -> _Described:
+    headers = array_headers(path)
+    for name in ("x", "y"):
+        if name not in headers:
+            found = ", ".join(f"`{n}`" for n in headers) or "none"
+            raise _bad(path, "missing-array", f"it has no array `{name}`; its arrays: {found}")
+        shape, dtype = headers[name]
+        if dtype.kind not in "iubf":
+            raise _bad(path, "wrong-array", f"`{name}` holds `{dtype}`, not numbers")
+        if len(shape) < (2 if name == "x" else 1) or 0 in shape[1:]:
+            wanted = "(samples, ...)" if name == "x" else "(samples,)"
+            raise _bad(path, "wrong-array", f"`{name}` has the shape `{shape}`; it must be {wanted}")
+    x, y = headers["x"], headers["y"]
+    if x[0][0] != y[0][0]:
+        raise _bad(path, "length-mismatch", f"`x` has `{x[0][0]}` samples and `y` `{y[0][0]}`; they must be as many")
+    return _Described(path, x, y)
+
+
+def _read_labels(d: _Described) -> np.ndarray:
+    y = load_array(d.path, "y")
+    if d.labels:
+        return y.reshape(d.samples).astype(np.int64)
+    y = y.astype(np.float32)
+    if not np.isfinite(y).all():
+        raise _bad(d.path, "not-finite", "`y` holds NaN or infinite values")
+    return y
+
+
+def _check_alike(train: _Described, test: _Described) -> None:
+    for what, a, b in (
+        ("samples of shape", train.x_shape, test.x_shape),
+        ("samples stored as", train.stored, test.stored),
+        ("labels of shape", train.y_shape, test.y_shape),
+        ("class ids", train.labels, test.labels),
+    ):
+        if a != b:
+            raise _bad(test.path, "split-mismatch", f"it has {what} `{b}`, but `{train.path}` has `{a}`")
+
+
+def _class_names(path: Path, classes: int | None) -> tuple[str, ...] | None:
+    headers = array_headers(path)
+    if classes is None or "class_names" not in headers:
+        return None
+    shape, dtype = headers["class_names"]
+    if dtype.kind != "U" or shape != (classes,):
+        raise _bad(
+            path, "wrong-array", f"`class_names` must hold {classes} strings; it has `{dtype}` of shape `{shape}`"
+        )
+    return tuple(map(str, load_array(path, "class_names")))
+
+
+def _fitted(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
+    shape = signature.input.shape
+    if array.shape not in (shape, (1, *shape), (*shape[:-1],) if shape[-1] == 1 else shape):
+        raise DlrunError(
+            "wrong-array",
+            f"`{path}` holds an array of shape `{array.shape}`, but one sample has {shape}.",
+            hint="Give one file per sample.",
+        )
+    if signature.stored_dtype == "uint8" and array.dtype not in (np.dtype("u1"), np.dtype("?")):
+        raise DlrunError("wrong-array", f"`{path}` holds `{array.dtype}`, but samples are stored as uint8.")
+    return array.reshape(shape)
+
+
+def _bad(path: Path, code: str, detail: str) -> DlrunError:
+    return DlrunError(code, f"`{path}`: {detail}.", path=("data", "source"))

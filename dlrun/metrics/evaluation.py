@@ -1,0 +1,44 @@
+"""The loss and the metrics of a whole split, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlrun.losses import Loss
+from dlrun.metrics.metric import Metric
+
+
+class Evaluation:
+    """Sums over batches in float64, so that the result does not depend on the batch size.
+
+    Args:
+        loss: The recipe's loss.
+        metrics: The recipe's metrics.
+        classes: Number of classes, or None.
+    """
+
+    def __init__(self, loss: Loss, metrics: Sequence[Metric], classes: int | None) -> None:
+        self._loss = loss
+        self._total = 0.0
+        self._weight = 0.0
+        self._accumulators = [metric.start(classes) for metric in metrics]
+        self.samples = 0
+
+    def add(self, output: np.ndarray, target: np.ndarray) -> None:
+        """Count one batch. Shapes: model outputs (N, *), labels (N, *target)."""
+        total, weight = self._loss.sums(output, target)
+        self._total += total
+        self._weight += weight
+        self.samples += len(target)
+        for accumulator in self._accumulators:
+            accumulator.add(output, target)
+
+    def result(self) -> dict[str, Any]:
+        """JSON-ready values: ``loss`` first, then each metric's, in the recipe's order."""
+        values: dict[str, Any] = {"loss": self._total / self._weight if self._weight else 0.0}
+        for accumulator in self._accumulators:
+            values.update(accumulator.result())
+        return values

@@ -1,0 +1,201 @@
+"""The verbs that need a framework: train, eval, predict, resume, export, sweeps; on torch, with embedded data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+FAST = ("digits", "backend=torch", "train.epochs=2", "device.threads=1", "tracker=none")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def call(place):
+    """Runs a command in the module's folder."""
+
+    def run(*words):
+        return subprocess.run([sys.executable, "-m", "dlrun", *words], cwd=place, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(call, place):
+    """One finished run, and what ``train --json`` printed."""
+    done = call("train", *FAST, "--json")
+    assert done.returncode == 0, done.stderr
+    return done, json.loads(done.stdout), place
+
+
+def test_train_json_is_one_object_with_directory_and_metrics(trained):
+    done, result, place = trained
+    assert (place / result["directory"] / "recipe.yaml").is_file()
+    assert result["metrics"]["test_accuracy"] > 0.5
+    assert result["reason"] == "finished" and result["exit_code"] == 0
+    assert result["monitor"]["name"] == "val_accuracy" and result["monitor"]["better"] == "higher"
+    assert result["monitor"]["value"] == pytest.approx(result["metrics"]["val_accuracy"])
+
+
+def test_train_json_draws_progress_as_plain_lines_on_standard_error(trained):
+    done, _, _ = trained
+    assert "digits on torch (cpu)" in done.stderr
+    assert "epoch 1/2  train_loss" in done.stderr and "epoch 2/2  train_loss" in done.stderr
+    assert "\x1b" not in done.stderr and "Next:" not in done.stderr
+
+
+def test_eval(call, trained):
+    _, result, _ = trained
+    done = call("eval", result["directory"], "split=test", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["samples"] == 297 and found["backend"] == "torch"
+    assert found["metrics"]["accuracy"] == pytest.approx(result["metrics"]["test_accuracy"])
+
+
+def test_eval_of_a_checkpoint_as_text(call, trained):
+    _, result, place = trained
+    checkpoint = sorted((place / result["directory"] / "checkpoints").iterdir())[-1]
+    done = call("eval", str(checkpoint), "split=validation")
+    assert done.returncode == 0
+    assert any(line.startswith("accuracy") for line in done.stdout.splitlines())
+    assert checkpoint.name in done.stdout and "`validation`" in done.stdout
+    assert "dlrun predict" in done.stderr
+
+
+def test_eval_of_an_unknown_split(call, trained):
+    done = call("eval", trained[1]["directory"], "split=tset")
+    assert done.returncode == 2 and "unknown-split" in done.stderr and "`test`" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def images(place):
+    """Eight by eight grey images in folders, with a name that is not ASCII."""
+    import numpy as np
+    from PIL import Image
+
+    folder = place / "bilder" / "größe"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("eins.png", "数.png", "b.jpg"):
+        Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("not an image")
+    return place / "bilder"
+
+
+def test_predict_writes_csv_in_the_run_by_default(call, trained, images):
+    _, result, place = trained
+    done = call("predict", result["directory"], "bilder")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((place / result["directory"] / "predictions.csv").open(encoding="utf-8")))
+    assert [Path(r["file"]).name for r in rows] == ["b.jpg", "eins.png", "数.png"]
+    assert all(r["label"] in "0123456789" and 0 < float(r["score"]) <= 1 for r in rows)
+    assert "数.png" in done.stdout and "predictions.csv" in done.stdout
+
+
+def test_predict_writes_jsonl(call, trained, images):
+    _, result, place = trained
+    done = call("predict", result["directory"], "bilder/größe/数.png", "--out", "p/labels.jsonl", "--json")
+    found = json.loads(done.stdout)
+    (line,) = (place / "p" / "labels.jsonl").read_text("utf-8").splitlines()
+    assert done.returncode == 0 and json.loads(line) == found["predictions"][0]
+    assert found["file"] == "p/labels.jsonl"
+    assert found["predictions"][0]["top"][0]["label"] == found["predictions"][0]["label"]
+
+
+def test_predict_refuses_before_it_loads_anything(call, trained, images):
+    run = trained[1]["directory"]
+    assert "unknown-format" in call("predict", run, "bilder", "--out", "p.txt").stderr
+    assert "no-input" in call("predict", run, "nowhere.png").stderr
+    (images.parent / "file").write_text("")
+    done = call("predict", run, "bilder", "--out", "file/p.csv")
+    assert done.returncode == 1 and done.stderr.startswith("cannot-write: ")
+
+
+def test_resume_trains_on_and_refuses_another_model(call, trained):
+    _, result, place = trained
+    copy = place / "outputs" / "digits" / "copy"
+    shutil.copytree(place / result["directory"], copy)
+    done = call("train", f"resume={copy}", "train.epochs=3")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 3/3" in done.stderr and "epoch 2/3" not in done.stderr and "schedule" in done.stderr
+    assert "test_accuracy" in done.stdout and "dlrun export" in done.stderr
+    refused = call("train", "--resume", str(copy), "data.batch_size=5")
+    assert refused.returncode == 2 and "resume-changes-run" in refused.stderr
+
+
+def test_a_run_directory_can_be_shown_and_checked(call, trained):
+    run = trained[1]["directory"]
+    assert "epochs: 2" in call("show", run).stdout
+    assert call("check", run).returncode == 0
+
+
+def test_export_reports_what_it_compared(call, trained):
+    done = call("export", trained[1]["directory"], "format=torch_export", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["format"] == "torch_export" and found["size_bytes"] > 0 and found["checks"]
+    assert (trained[2] / found["path"]).is_file()
+
+
+def test_quiet_says_only_the_result(call):
+    done = call("train", *FAST, "--smoke", "--quiet")
+    assert done.returncode == 0
+    assert "test_accuracy" in done.stdout and "epoch" not in done.stderr and "Next" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(place, number, code):
+    words = ["train", *FAST, "train.epochs=100000", "train.checkpoints.every_epochs=100000", "data.validation=0"]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "dlrun", *words], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in job.stderr:
+        if line.startswith("epoch"):
+            break
+    job.send_signal(number)
+    out, err = job.communicate(timeout=60)
+    assert job.returncode == code
+    assert "saved" in out and "dlrun train resume=" in err and "Traceback" not in err
+
+
+def test_a_sweep_runs_each_job_as_its_command_alone(call, trained):
+    _, alone, place = trained
+    began = time.time()
+    done = call("train", "-m", *FAST, "train.epochs=2,1", "--json")
+    assert done.returncode == 0, done.stderr
+    sweep = json.loads(done.stdout)
+    assert [j["exit_code"] for j in sweep["jobs"]] == [0, 0]
+    assert sorted(o for j in sweep["jobs"] for o in j["overrides"] if o.startswith("train.epochs")) == [
+        "train.epochs=1",
+        "train.epochs=2",
+    ]
+    same = next(j for j in sweep["jobs"] if "train.epochs=2" in j["overrides"])
+    bits = ("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+    assert {k: same["metrics"][k] for k in bits} == {k: alone["metrics"][k] for k in bits}
+    values = [j["monitor"]["value"] for j in sweep["jobs"]]
+    assert values == sorted(values, reverse=True)
+    folder = place / sweep["directory"]
+    assert json.loads((folder / "sweep.json").read_text())["jobs"] == sweep["jobs"]
+    assert all(Path(j["directory"]).is_relative_to(sweep["directory"]) for j in sweep["jobs"])
+    assert folder.stat().st_mtime >= began - 1
+
+
+def test_a_sweep_goes_on_after_a_failed_job_and_exits_with_1(call):
+    done = call("train", "-m", *FAST, "--smoke", "optimizer.learning_rate=1e30,1e-3")
+    assert done.returncode == 1
+    rows = [line for line in done.stdout.splitlines() if "optimizer.learning_rate=" in line]
+    assert len(rows) == 2 and "1e-3" in rows[0] or "0.001" in rows[0]  # the one that worked comes first
+    assert "loss-not-finite" in done.stderr
