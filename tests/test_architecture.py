@@ -199,9 +199,7 @@ print("PROBE" + json.dumps([code or 0, loaded]))
 def probe(words: list[str], modules: tuple[str, ...], cwd: Path) -> tuple[int, list[str], str]:
     """Run a command line in a fresh process: exit code, which of ``modules`` it loaded, its output."""
     code = PROBE.format(modules=modules)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd, timeout=300
-    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd, timeout=300)
     found = re.search(r"^PROBE(.*)$", done.stdout, re.MULTILINE)
     assert found, done.stdout + done.stderr
     exit_code, loaded = json.loads(found[1])
@@ -265,9 +263,7 @@ CONTRACTS: dict[str, Registry] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("role", "name"), [(role, name) for role, registry in CONTRACTS.items() for name in registry]
-)
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role, registry in CONTRACTS.items() for name in registry])
 def test_docstring_keeps_the_contract(role: str, name: str) -> None:
     """One line; the formula; then what each heading promises, in this order."""
     text = inspect.cleandoc(CONTRACTS[role].get(name).__doc__ or "")

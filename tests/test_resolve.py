@@ -108,7 +108,12 @@ CASES: dict[str, tuple[dict[str, Any], Signature, tuple[str | int, ...], str]] =
         "`5` parts",
     ),
     "output-classes": ({"model": FLAT}, IMAGES, ("model",), "(N, 9) but the data has 10 classes"),
-    "wrong-task": ({"task": "image_classification"}, dataclasses.replace(IMAGES, input=TensorType((64,))), ("task",), ""),
+    "wrong-task": (
+        {"task": "image_classification"},
+        dataclasses.replace(IMAGES, input=TensorType((64,))),
+        ("task",),
+        "",
+    ),
     "unknown-monitor": ({"train": Train(monitor="acuracy")}, IMAGES, ("train", "monitor"), "`acuracy`"),
     "channels-mismatch": (
         {"data": data(preprocess=(transforms.get("normalize")(mean=(0.1, 0.2), std=1.0),))},

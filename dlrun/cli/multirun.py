@@ -157,7 +157,7 @@ def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool)
             " ".join(o for o in job["overrides"] if o not in same),
             *(job["metrics"].get(n) for n in names),
             "done" if job["exit_code"] == 0 else f"exit {job['exit_code']}",
-            job["directory"],
+            job["directory"] and os.path.relpath(job["directory"], summary["directory"]),
         ]
         for job in ranked
     ]
@@ -170,7 +170,7 @@ def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool)
         render.next_steps(
             [
                 (f"dlrun eval {shlex.quote(best)}", "the best job on the test split"),
-                (f"dlrun train resume={shlex.quote(best)} train.epochs=…", "train it for more epochs"),
+                (f"dlrun export {shlex.quote(best)} format=onnx", "write it as a file that needs no dlrun"),
             ]
         )
 

@@ -96,13 +96,16 @@ def table(
     """A table on standard output; columns named in ``right`` are aligned right."""
     drawn = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
     for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        numeric = column in right
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         drawn.add_row(*(_cell(c) for c in row))
     if total is not None:
         drawn.add_row(*(Text(number(c) if not isinstance(c, str) else c, style="bold") for c in total))
     console = stdout()
-    console.print(drawn, soft_wrap=False, width=None if console.is_terminal else 200)
+    if not console.is_terminal:
+        console.width = 1000  # a file or a pipe has no edge
+    console.print(drawn, soft_wrap=False)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
@@ -151,7 +154,7 @@ def notes(texts: Iterable[str]) -> None:
 
 def next_steps(steps: Sequence[tuple[str, str]]) -> None:
     """The commands that are useful now, each with what it does, on standard error."""
-    width = min(max(cell_len(command) for command, _ in steps), 72)
+    width = max(cell_len(command) for command, _ in steps)
     console = stderr()
     console.print(Text("Next:", style="bold"))
     for command, what in steps:

@@ -60,6 +60,9 @@ def annotate(text: str, origins: Mapping[str, str]) -> list[tuple[str, str]]:
             at = found.setdefault(node.start_mark.line, [])
             if origin not in at:
                 at.append(origin)
+        elif isinstance(node, yaml.ScalarNode):
+            if dotted((*path, node.value)) in origins:  # `- flatten` is short for `- flatten: {}`
+                walk(node, (*path, node.value))
         elif isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 walk(value, (*path, key.value))

@@ -103,7 +103,7 @@ def _train(
     if json:
         render.print_json({**_summary(result), "monitor": monitored(composed.recipe, result.metrics)})
     else:
-        _report(result, quiet)
+        _report(result, composed.recipe.train.epochs, quiet)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -127,7 +127,7 @@ def monitored(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": f"val_{name}", "better": known.get(name, "lower"), "value": metrics[f"val_{name}"]}
 
 
-def _report(result: TrainResult, quiet: bool) -> None:
+def _report(result: TrainResult, epochs: int, quiet: bool) -> None:
     from shlex import quote
 
     from dlrun.cli import render
@@ -136,8 +136,8 @@ def _report(result: TrainResult, quiet: bool) -> None:
     numbers = render.outcomes(result.metrics)
     if numbers:
         render.table(("metric", "value"), numbers.items(), right=("value",))
-    ended = {0: "done", 130: "interrupted, saved", 143: "terminated, saved"}.get(result.exit_code, "stopped")
-    render.line(f"{ended} at step {result.step:,} ({result.reason}): {result.directory}")
+    ended = {0: result.reason.replace("_", " "), 130: "interrupted, saved", 143: "terminated, saved"}
+    render.line(f"{ended.get(result.exit_code, result.reason)} at step {result.step:,}: {result.directory}")
     if quiet:
         return
     if result.exit_code:
@@ -147,7 +147,7 @@ def _report(result: TrainResult, quiet: bool) -> None:
         [
             (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
             (f"dlrun predict {run} image.png", "classify your own images"),
-            (f"dlrun train resume={run} train.epochs=…", "train for more epochs"),
+            (f"dlrun train resume={run} train.epochs={2 * epochs}", "train for more epochs"),
             (f"dlrun export {run} format=onnx", "write a model file that needs no dlrun"),
         ]
     )

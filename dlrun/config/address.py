@@ -93,9 +93,10 @@ class _Walk:
         part = self.parts[0]
         if node is not None and isinstance(node.value, list) and part.isdigit():
             if int(part) >= len(node.value):
+                place, count = ".".join(map(str, self.path)), len(node.value)
                 raise DlrunError(
                     "unknown-item",
-                    f"`{part}` is not an index of `{'.'.join(map(str, self.path))}`, which has {len(node.value)} items.",
+                    f"`{part}` is not an index of `{place}`, which has {count} items.",
                     path=self.path,
                     hint=f"Indices run from 0 to {len(node.value) - 1}." if node.value else None,
                 )
@@ -146,7 +147,7 @@ def find_item(form: Items, items: list[Node], ref: str, path: Path, key: str) ->
     role, place = form.registry.role, ".".join(map(str, path))
     if not items:
         raise DlrunError(
-            "unknown-item",
+            f"unknown-{role}-reference",
             f"`{place}` has no items, so there is no `{ref}`.",
             path=path,
             hint=f"Set `{place}=[…]` whole.",

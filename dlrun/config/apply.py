@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from dlrun.config.address import resolve
@@ -31,10 +32,8 @@ class _Application:
         # names and indices mean the recipe as it was written, whatever the other overrides do
         early: dict[int, tuple[Path, Form | None]] = {}
         for o in later:
-            try:
+            with contextlib.suppress(DlrunError):  # it may become valid by another override; reported below otherwise
                 early[id(o)] = resolve(o.key, self.tree)
-            except DlrunError:
-                pass  # it may become valid by another override; reported below otherwise
         for o in later:
             try:
                 path, form = early.get(id(o)) or resolve(o.key, self.tree)

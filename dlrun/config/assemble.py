@@ -75,8 +75,7 @@ class _Assembly:
             if section is not None and isinstance(section.value, dict) and "name" in section.value:
                 section.where = o.where
                 section.value["name"].where = o.where
-        where = Where(override=self.recipe.text) if self.recipe is not None else None
-        tree.where = Where(shown(recipe.path), 1, 1) if recipe.body.value or where is None else where
+        tree.where = Where(shown(recipe.path), 1, 1)
         return Assembled(tree, recipe, notes)
 
     def _check_options(self, recipe: str) -> None:

@@ -74,7 +74,9 @@ def _keys(text: str, catalog: Catalog) -> list[str]:
     form = _form(parts)
     if form is None:
         return []
-    return sorted(_named(_fields(form, parts), prefix))
+    if isinstance(form, Items) and not isinstance(_form(parts[:-1]), Items):
+        return []  # an item's name or index: only the recipe knows
+    return sorted(set(_named(_fields(form, parts), prefix)))
 
 
 def _named(entries: Any, prefix: str) -> list[str]:

@@ -10,12 +10,13 @@ from typing import Any
 from dlrun.config import interpolate
 from dlrun.config.apply import apply
 from dlrun.config.assemble import Assembled, assemble
-from dlrun.config.catalog import CHOICES, Catalog
+from dlrun.config.catalog import Catalog
 from dlrun.config.document import shown
+from dlrun.config.files import no_tpu
 from dlrun.config.language import fields
-from dlrun.config.node import Node, of
+from dlrun.config.node import Node, Unresolved, of
 from dlrun.config.normal import expand
-from dlrun.config.overrides import Override, parse, single
+from dlrun.config.overrides import Override, choices_and_values, parse, single
 from dlrun.config.typed import BROKEN, Typing
 from dlrun.config.written import values_of
 from dlrun.data.source import Signature
@@ -65,7 +66,7 @@ def compose(
     catalog = catalog_of(config_dir)
     parsed = parse(overrides, catalog)
     single(parsed)
-    choices, values = _sorted(parsed)
+    choices, values = choices_and_values(parsed)
     assembled = assemble(choices, catalog)
     if smoke:
         _shorten(assembled.tree, parsed)
@@ -104,55 +105,6 @@ def catalog_of(config_dir: str | None) -> Catalog:
     return Catalog(File(config_dir) if config_dir is not None else None)
 
 
-def _sorted(parsed: Sequence[Override]) -> tuple[list[Override], list[Override]]:
-    """Choices of groups, one per group, and overrides of values.
-
-    Raises:
-        DlrunErrors: ``contradiction`` when a group is chosen twice.
-    """
-    choices: dict[str, Override] = {}
-    values: list[Override] = []
-    errors: list[DlrunError] = []
-    for o in parsed:
-        for one in _split(o):
-            if not one.group:
-                values.append(one)
-            elif one.key in choices and choices[one.key].text != one.text:
-                errors.append(
-                    DlrunError(
-                        "contradiction",
-                        f"`{choices[one.key].text}` and `{one.text}` both choose `{one.key}`.",
-                        where=one.where,
-                        hint="Keep one of them.",
-                    )
-                )
-            else:
-                choices[one.key] = one
-    if errors:
-        raise DlrunErrors(errors)
-    return list(choices.values()), values
-
-
-def _split(o: Override) -> list[Override]:
-    """A group chosen in another spelling, as the choice and its fields."""
-    section = o.key.removesuffix(".name")
-    if o.delete or section not in CHOICES:
-        return [o]
-    if section != o.key and section != "train":
-        return _split(Override(o.text, section, o.value, group=True))
-    if isinstance(o.value, dict) and isinstance(o.value.get("name"), str):
-        rest = [Override(o.text, f"{section}.{k}", v) for k, v in o.value.items() if k != "name"]
-        return [*_split(Override(o.text, section, o.value["name"], group=True)), *rest]
-    if section == "device" and isinstance(o.value, str) and ":" in o.value:
-        name, _, index = o.value.partition(":")
-        if index.isdigit():
-            return [
-                Override(o.text, section, name, group=True),
-                Override(o.text, "device.index", int(index)),
-            ]
-    return [o]
-
-
 def _shorten(tree: Node, parsed: Sequence[Override]) -> None:
     """The dry run; what the command line sets itself stays."""
     own = {o.key for o in parsed}
@@ -174,6 +126,7 @@ class _Composition:
         self.errors = list(errors)
         self.check_installed = check_installed
         self.typing = Typing()
+        self.no_task = False
 
     def run(self) -> tuple[Recipe, Plan]:
         self._defaults()
@@ -197,13 +150,17 @@ class _Composition:
         if isinstance(name, str) and name in tasks:
             cls = tasks.get(name)
             for key, default in (("loss", cls.default_loss), ("metrics", list(cls.default_metrics))):
-                if key not in self.tree.value:
+                written = self.tree.child(key)
+                if written is None:
                     self.tree.value[key] = expand(fields(Recipe)[key].form, of(default, at))
+                elif key == "loss" and isinstance(written.value, dict) and "name" not in written.value:
+                    written.value["name"] = Node(default, at)
         elif isinstance(name, str) and "${" not in name:
             try:
                 tasks.get(name, ("task",))
             except DlrunError as error:
                 self.errors.append(error)
+                self.no_task = True
 
     def _data(self, built: dict[str, Any]) -> Signature | None:
         from dlrun.resolve import signature_of
@@ -212,7 +169,7 @@ class _Composition:
         if node is None:
             built["data"] = self.typing.missing(fields(Recipe)["data"], ("data",), "recipe")
             return None
-        self.errors += interpolate.resolve(node, ("data",), self.tree, {}, ())
+        self.errors += interpolate.resolve(node, ("data",), self.tree, {})
         built["data"] = self.typing.value(fields(Recipe)["data"].form, node, ("data",))
         if built["data"] is BROKEN:
             return None
@@ -225,17 +182,14 @@ class _Composition:
         return None
 
     def _references(self, signature: Signature | None) -> None:
-        extra: dict[Path, Any] = {}
-        unknown: tuple[Path, ...] = ()
-        if signature is None:
-            unknown = (("data", "classes"), ("data", "input_shape"))
-        else:
-            extra[("data", "input_shape")] = list(signature.input.shape)
+        known: dict[Path, Any] = {path: Unresolved() for path in interpolate.FROM_DATA}
+        if signature is not None:
+            known = {("data", "input_shape"): list(signature.input.shape)}
             if signature.classes is not None:
-                extra[("data", "classes")] = signature.classes
+                known["data", "classes"] = signature.classes
         for key, node in self.tree.value.items():
             if key != "data":
-                self.errors += interpolate.resolve(node, (key,), self.tree, extra, unknown)
+                self.errors += interpolate.resolve(node, (key,), self.tree, known)
 
     def _sections(self, built: dict[str, Any]) -> None:
         known = fields(Recipe)
@@ -249,7 +203,9 @@ class _Composition:
         for name, field in known.items():
             if name in built:
                 continue
-            if field.required:
+            if self.no_task and name in ("loss", "metrics"):
+                built[name] = BROKEN
+            elif field.required:
                 built[name] = self.typing.missing(field, (name,), "recipe")
             else:
                 built[name] = field.default
@@ -276,6 +232,8 @@ class _Composition:
         backend = built["backend"]
         if backend is BROKEN or (backend.name in BACKENDS and not self.check_installed):
             return
+        if built["device"] is not BROKEN and built["device"].name == "tpu":
+            self.errors.append(no_tpu())
         try:
             check_backend(backend.name)
         except DlrunError as error:
@@ -301,15 +259,16 @@ def _order(error: DlrunError) -> tuple[bool, str, int, int]:
 
 def _origins(values: dict[str, Any], tree: Node) -> dict[str, str]:
     found = {}
-    for path, leaf in of(values, Where()).leaves():
+    for path, _ in of(values, Where()).leaves():
         node = tree.get(path)
-        if node is None:
-            # an item written short, or a list element: the nearest written place that is not a section
-            found[dotted(path)] = "default"
-        else:
-            found[dotted(path)] = _origin(node.where, path)
-        del leaf
+        found[dotted(path)] = "default" if node is None else _origin(_changed(node), path)
     return found
+
+
+def _changed(node: Node) -> Where:
+    """A value's place; of a list the override that changed an item, if there is one."""
+    items = node.value if isinstance(node.value, list) else []
+    return next((item.where for item in items if item.where.override is not None), node.where)
 
 
 def _origin(where: Where, path: Path) -> str:

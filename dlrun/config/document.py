@@ -75,7 +75,7 @@ def parse(text: str, name: str) -> Node:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise DlrunErrors([_syntax(error, name)]) from None
+        raise DlrunErrors([_syntax(error, name, text)]) from None
     except RecursionError:
         raise DlrunErrors([DlrunError("yaml-syntax", "an anchor contains itself.", where=Where(name, 1))]) from None
     if not isinstance(node.value, dict):
@@ -96,11 +96,24 @@ def parse(text: str, name: str) -> Node:
     return node
 
 
-def _syntax(error: yaml.YAMLError, name: str) -> DlrunError:
+def scalar(text: str) -> Any:
+    """Text as a plain YAML value: a number, a truth value, null, or itself."""
+    loader = Loader("")
+    try:
+        return loader.construct_object(yaml.ScalarNode(loader.resolve(yaml.ScalarNode, text, (True, False)), text))
+    finally:
+        loader.dispose()
+
+
+def _syntax(error: yaml.YAMLError, name: str, text: str) -> DlrunError:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or "a character that YAML does not allow").strip().rstrip(".")
     where = Where(name, mark.line + 1, mark.column + 1) if mark else Where(name)
-    if "\\t" in problem or "\t" in problem:
+    lines = text.splitlines()
+    if "constructor for the tag" in problem:
+        tag = problem.rsplit("'", 2)[1].replace("tag:yaml.org,2002:", "!!")
+        problem, hint = f"the tag `{tag}` is not allowed", "Write plain values."
+    elif mark and mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
         hint = "Indent with spaces, not tabs."
     elif "expected a single document" in str(getattr(error, "context", "")) + problem:
         problem, hint = "a second document starts", "Write one recipe per file, without `---`."

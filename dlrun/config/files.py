@@ -150,6 +150,10 @@ def unknown_group(name: str, catalog: Catalog, where: Where | None = None) -> Dl
 
 def unknown_option(group: str, option: str, catalog: Catalog, where: Where | None = None) -> DlrunError:
     """``unknown-recipe``, ``unknown-optimizer``, … with the nearest names and how to list them."""
+    if group == "device" and option == "tpu":
+        error = no_tpu()
+        error.where = where
+        return error
     names = catalog.options(group)
     last = group.rpartition("/")[2]
     hint = did_you_mean(option, names, "")
@@ -163,3 +167,13 @@ def unknown_option(group: str, option: str, catalog: Catalog, where: Where | Non
         hint = f"{hint} Valid: {', '.join(f'`{n}`' for n in names)}.".strip()
     article = "an" if last[0] in "aeiou" else "a"
     return DlrunError(f"unknown-{last}", f"`{option}` is not {article} {last}.", where=where, hint=hint)
+
+
+def no_tpu() -> DlrunError:
+    """``device-not-supported``: a device that people ask for and that is not there on any backend."""
+    return DlrunError(
+        "device-not-supported",
+        "`tpu` is not supported.",
+        path=("device", "name"),
+        hint="Valid: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
+    )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from dlrun.config.language import Choice, Section, fields
-from dlrun.config.node import Node, Unresolved, of
+from dlrun.config.node import FromEnvironment, Node, Unresolved, of
 from dlrun.config.written import plain
-from dlrun.errors import DlrunError, Path, did_you_mean
+from dlrun.errors import DlrunError, Path, did_you_mean, dotted
 from dlrun.recipe import Recipe
+
+FROM_DATA: tuple[Path, ...] = (("data", "classes"), ("data", "input_shape"))
+"""Keys that no recipe writes: they are read from the data."""
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
+_UNRESOLVED = "\0unresolved\0"
 
 
 def has_any(node: Node) -> bool:
@@ -20,48 +26,47 @@ def has_any(node: Node) -> bool:
     return isinstance(node.value, str) and "${" in node.value
 
 
-def resolve(node: Node, path: Path, root: Node, extra: dict[Path, Any], unknown: tuple[Path, ...]) -> list[DlrunError]:
+def resolve(node: Node, path: Path, root: Node, from_data: dict[Path, Any]) -> list[DlrunError]:
     """Replace every reference below ``node`` by what it refers to; returns the mistakes.
+
+    What refers to a value that could not be found out becomes ``Unresolved`` in silence: the
+    mistake is reported where it was made.
 
     Args:
         node: Where to replace, in place.
         path: Its path in ``root``.
         root: The whole tree; keys left at their default can be referred to as well.
-        extra: Values known from the data, by path.
-        unknown: Paths whose own mistake is reported elsewhere; what refers to them stays unresolved in silence.
+        from_data: Values of ``FROM_DATA``; ``Unresolved`` if the data could not be read.
     """
     if not has_any(node):
         return []
     from omegaconf import OmegaConf
 
-    everything = _with_defaults(root)
-    for where, value in extra.items():
+    everything = _filled(Recipe, root.plain())
+    for where, value in from_data.items():
         _put(everything, where, value)
-    try:
-        config = OmegaConf.create(everything)
-    except Exception as error:  # noqa: BLE001 - any grammar mistake below is found one by one
-        del error
-        config = None
+    config = OmegaConf.create(_marked(everything))
     errors: list[DlrunError] = []
-    _walk(node, path, config, errors, unknown)
+    _walk(node, path, config, errors)
     return errors
 
 
-def _walk(node: Node, path: Path, config: Any, errors: list[DlrunError], unknown: tuple[Path, ...]) -> None:
+def _walk(node: Node, path: Path, config: Any, errors: list[DlrunError]) -> None:
     if isinstance(node.value, dict):
         for key, child in node.value.items():
-            _walk(child, (*path, key), config, errors, unknown)
+            _walk(child, (*path, key), config, errors)
     elif isinstance(node.value, list):
         for i, child in enumerate(node.value):
-            _walk(child, (*path, i), config, errors, unknown)
+            _walk(child, (*path, i), config, errors)
     elif isinstance(node.value, str) and "${" in node.value:
         try:
-            found = of(_value(path, node.value, config), node.where)
-            node.value = found.value
+            value = _value(path, node.value, config)
+            if isinstance(value, str) and _ENVIRONMENT.fullmatch(node.value):
+                value = FromEnvironment(value)
+            node.value = Unresolved() if _UNRESOLVED in str(value) else of(value, node.where).value
         except DlrunError as error:
-            if not any(".".join(map(str, u)) in error.message for u in unknown):
-                error.path = path
-                errors.append(error)
+            error.path = path
+            errors.append(error)
             node.value = Unresolved()
 
 
@@ -76,9 +81,7 @@ def _value(path: Path, text: str, config: Any) -> Any:
     )
 
     try:
-        if config is None:
-            OmegaConf.create({"value": text})  # raises for a mistake of grammar in this one
-            raise DlrunError("interpolation", f"`{text}` cannot be resolved while another one is not well formed.")
+        OmegaConf.create({"value": text})  # raises for a mistake of grammar
         above = config
         for part in path[:-1]:
             above = above[part]
@@ -105,11 +108,9 @@ def _value(path: Path, text: str, config: Any) -> Any:
 
 
 def _missing_key(text: str, message: str, config: Any) -> DlrunError:
-    import re
-
     found = re.search(r"key '([^']*)' not found", message)
     key = found[1] if found else text.strip("${}")
-    keys = _keys(config)
+    keys = [*_keys(config), *(dotted(path) for path in FROM_DATA)]
     hint = did_you_mean(key, keys, "")
     if key == "data.classes":
         hint = "These data have no classes; write the number itself."
@@ -117,8 +118,6 @@ def _missing_key(text: str, message: str, config: Any) -> DlrunError:
 
 
 def _failed(text: str, message: str) -> DlrunError:
-    import re
-
     found = re.search(r"Environment variable '([^']*)' not found", message)
     if found:
         return DlrunError(
@@ -145,10 +144,6 @@ def _keys(config: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def _with_defaults(root: Node) -> dict[str, Any]:
-    return _filled(Recipe, root.plain())
-
-
 def _filled(cls: type, written: dict[str, Any]) -> dict[str, Any]:
     """``written`` with the default of every field that it leaves out; mistakes are left as they are."""
     full = dict(written)
@@ -161,7 +156,27 @@ def _filled(cls: type, written: dict[str, Any]) -> dict[str, Any]:
                 full[name] = _filled(field.form.cls, full[name])
             elif isinstance(field.form, Choice) and full[name].get("name") in field.form.registry:
                 full[name] = _filled(field.form.registry.get(full[name]["name"]), full[name])
-    return {key: (None if isinstance(value, Unresolved) else value) for key, value in full.items()}
+    return full
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _marked(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_marked(v) for v in value]
+    return _UNRESOLVED if isinstance(value, Unresolved) or not _well_formed(value) else value
+
+
+def _well_formed(value: Any) -> bool:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        if isinstance(value, str) and "${" in value:
+            OmegaConf.create({"value": value})
+    except OmegaConfBaseException:
+        return False
+    return True
 
 
 def _put(values: dict[str, Any], path: Path, value: Any) -> None:

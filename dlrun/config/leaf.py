@@ -43,7 +43,12 @@ def check(value: Any, hint: Any, path: Path) -> Any:
 def _accept(value: Any, hint: Any) -> Any:
     origin = get_origin(hint)
     if origin is Annotated:
-        return _within(_accept(value, hint.__origin__), hint)
+        try:
+            return _within(_accept(value, hint.__origin__), hint)
+        except Mismatch as found:
+            if not found.path:
+                found.expected = hint  # say the whole rule
+            raise
     if origin in (Union, types.UnionType):
         return _any_of(value, hint)
     if origin is Literal:
@@ -126,11 +131,7 @@ def describe(hint: Any, many: bool = False) -> str:
         return " ".join([describe(hint.__origin__, many), " and ".join(bounds)]).strip()
     if origin in (Union, types.UnionType):
         parts = [describe(a, many) for a in get_args(hint)]
-        return (
-            ", ".join(parts[:-1]) + f" or {parts[-1]}"
-            if len(parts) < 3
-            else ", ".join(parts[:-1]) + f", or {parts[-1]}"
-        )
+        return ", ".join(parts[:-1]) + (" or " if len(parts) < 3 else ", or ") + parts[-1]
     if origin is Literal:
         return "one of " + ", ".join(f"`{a}`" for a in get_args(hint))
     if origin is tuple:

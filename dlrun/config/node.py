@@ -13,6 +13,10 @@ class Unresolved:
     """Stands for a value whose interpolation failed; its own error has been reported."""
 
 
+class FromEnvironment(str):
+    """Text of an environment variable; it is read as a number where one belongs."""
+
+
 @dataclass
 class Node:
     """A scalar, mapping or list with its place.

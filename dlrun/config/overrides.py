@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.catalog import RECIPE, Catalog
+from dlrun.config.catalog import CHOICES, RECIPE, Catalog
 from dlrun.errors import DlrunError, DlrunErrors, Where
 
 _GRAMMAR = "Write `key=value`; quote a value with spaces or special characters: key='\"a b\"'."
@@ -91,7 +91,7 @@ def _parse(text: str, catalog: Catalog) -> Override:
     from hydra.errors import HydraException
 
     text = text.strip()
-    if "=" not in text and not text.startswith("~"):
+    if ("=" not in text and not text.startswith("~")) or text.startswith("="):
         raise DlrunError("override-syntax", f"`{text}` is not an override.", hint=_GRAMMAR)
     try:
         parsed = OverridesParser.create().parse_overrides([grammar_text(text)])[0]
@@ -148,3 +148,52 @@ def single(overrides: Sequence[Override]) -> None:
             )
     if errors:
         raise DlrunErrors(errors)
+
+
+def choices_and_values(parsed: Sequence[Override]) -> tuple[list[Override], list[Override]]:
+    """Choices of groups, one per group, and overrides of values.
+
+    Raises:
+        DlrunErrors: ``contradiction`` when a group is chosen twice.
+    """
+    choices: dict[str, Override] = {}
+    values: list[Override] = []
+    errors: list[DlrunError] = []
+    for o in parsed:
+        for one in _split(o):
+            if not one.group:
+                values.append(one)
+            elif one.key in choices and choices[one.key].text != one.text:
+                errors.append(
+                    DlrunError(
+                        "contradiction",
+                        f"`{choices[one.key].text}` and `{one.text}` both choose `{one.key}`.",
+                        where=one.where,
+                        hint="Keep one of them.",
+                    )
+                )
+            else:
+                choices[one.key] = one
+    if errors:
+        raise DlrunErrors(errors)
+    return list(choices.values()), values
+
+
+def _split(o: Override) -> list[Override]:
+    """A group chosen in another spelling, as the choice and its fields."""
+    section = o.key.removesuffix(".name")
+    if o.delete or section not in CHOICES:
+        return [o]
+    if section != o.key and section != "train":
+        return _split(Override(o.text, section, o.value, group=True))
+    if isinstance(o.value, dict) and isinstance(o.value.get("name"), str):
+        rest = [Override(o.text, f"{section}.{k}", v) for k, v in o.value.items() if k != "name"]
+        return [*_split(Override(o.text, section, o.value["name"], group=True)), *rest]
+    if section == "device" and isinstance(o.value, str) and ":" in o.value:
+        name, _, index = o.value.partition(":")
+        if index.isdigit():
+            return [
+                Override(o.text, section, name, group=True),
+                Override(o.text, "device.index", int(index)),
+            ]
+    return [o]

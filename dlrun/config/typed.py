@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from dlrun.config.document import scalar
 from dlrun.config.language import Choice, Field, Form, Items, Leaf, Section, fields
 from dlrun.config.leaf import check, describe, written
-from dlrun.config.node import Node, Unresolved
+from dlrun.config.node import FromEnvironment, Node, Unresolved
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
 
 
@@ -45,9 +47,13 @@ class Typing:
     def _leaf(self, form: Leaf, node: Node, path: Path) -> Any:
         if any(isinstance(leaf.value, Unresolved) for _, leaf in node.leaves()):
             return BROKEN
+        value = node.plain()
         try:
-            return check(node.plain(), form.type, path)
+            return check(value, form.type, path)
         except DlrunError as error:
+            if isinstance(value, FromEnvironment):
+                with suppress(DlrunError):
+                    return check(scalar(value), form.type, path)
             self.errors.append(error)
             return BROKEN
 
@@ -97,7 +103,9 @@ class Typing:
                 "wrong-type",
                 f"`{path[-1]}` must be a list, got `{written(node.plain())}`.",
                 path,
-                "Write one item a line, each after `- `.",
+                f"Write `{path[-1]}: [{written(node.plain())}]`."
+                if isinstance(node.value, str)
+                else "Write one item a line, each after `- `.",
             )
         items = [self._item(form, item, (*path, i)) for i, item in enumerate(node.value)]
         return BROKEN if any(item is BROKEN for item in items) else tuple(items)

@@ -6,7 +6,6 @@ import gzip
 import struct
 import zlib
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
@@ -47,19 +46,6 @@ def parse_idx(data: bytes, name: str) -> np.ndarray:
         )
     array = np.frombuffer(data, dtype, offset=4 + 4 * rank).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """Read an IDX file.
-
-    Raises:
-        DlrunError: ``unreadable-file``, ``corrupt-file`` or ``truncated-file``.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DlrunError("unreadable-file", f"`{path}` cannot be read: {error.strerror}.") from error
-    return parse_idx(data, str(path))
 
 
 def _unpack(data: bytes, name: str) -> bytes:

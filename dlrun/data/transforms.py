@@ -132,7 +132,7 @@ def apply(
         return out
     table = (np.arange(256)[:, None] * multiplier + offset).astype(dtype)  # 256 possible values: look them up
     # mode="clip" (no byte is out of range) writes to ``out`` directly, many times faster than "raise".
-    if (table == table[:, :1]).all() and x.flags.c_contiguous:
+    if (table == table[:, :1]).all():
         for block in blocks:
             np.take(table[:, 0], x[block], out=out[block], mode="clip")
         return out

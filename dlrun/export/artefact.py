@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import importlib.metadata
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from dlrun.export.staging import description_file, place, publish, workspace
 from dlrun.files import write_json
 from dlrun.plan import Plan
 from dlrun.recipe import BackendChoice, Device
+
+_DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +152,9 @@ def _write(
     except (DlrunError, OSError):
         raise
     except Exception as error:  # converters raise anything; the user needs one line of it
+        full = next((n for n in _DISK_FULL if os.strerror(n) in str(error)), None)
+        if full is not None:
+            raise OSError(full, os.strerror(full)) from error
         lines = str(error).strip().splitlines() or [""]
         raise RunError(
             "export-failed",

@@ -42,6 +42,6 @@ def export(target: Path, format: str, *, out: Path | None = None, overrides: Seq
             "run": run.path.name,
             "checkpoint": checkpoint.path.name,
             "step": checkpoint.position.step,
-            "weights": "moving averages" if averaged else "last",
+            "weights": "moving averages" if averaged else "as trained",
         },
     )

@@ -164,7 +164,9 @@ def test_values_are_those_of_a_loop_in_numpy(kind: str, example: Example, dtype:
     expected = REFERENCES[kind](layer, x.astype("float64"), weights)
     found = network.model(tf.constant(x), training=False).numpy()
     assert found.dtype == dtype
-    np.testing.assert_allclose(found, expected, rtol=0, atol=(1e-13 if dtype == "float64" else 2e-6) * abs(expected).max())
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=(1e-13 if dtype == "float64" else 2e-6) * abs(expected).max()
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

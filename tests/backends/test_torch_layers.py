@@ -17,7 +17,7 @@ from dlrun.graph import Composite, Example, Graph, Layer, Node, TensorType, laye
 from dlrun.graph.layer import pair
 from dlrun.layers.conv import pads
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 EXAMPLES = [
     pytest.param(kind, example, id=f"{kind}-{i}")

@@ -69,7 +69,7 @@ def test_a_place_that_cannot_be_quoted_is_only_named(fails, where):
 
 def test_several_mistakes_are_blocks_of_their_own(fails):
     code, _, err = fails(DlrunErrors([DlrunError("a", "one."), RunError("b", "two.")]))
-    assert code == 1
+    assert code == 2
     assert err == "a: one.\n\nb: two.\n"
 
 

@@ -109,6 +109,7 @@ def test_show_says_where_each_value_came_from(run):
     assert code == 0
     remarks = {line.split("  # ")[0].strip(): line.split("  # ")[1] for line in out.splitlines() if "  # " in line}
     assert remarks["epochs: 7"] == "command line `train.epochs=7`"
+    assert remarks["- flatten"] == "recipes/tiny.yaml:7"
     assert remarks["batch_size: 50"] == "recipes/tiny.yaml:4"
     assert remarks["prefetch: 4"] == "default"
 

@@ -92,7 +92,7 @@ def test_every_reason_is_told(server: Any, tmp_path: Path) -> None:
 
 def test_own_mirror_comes_first(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLRUN_MIRROR", server.url("good").rstrip("/"))
-    fetch(published("http://127.0.0.1:9/"), tmp_path)
+    fetch(published(server.url("no-range")), tmp_path)
     assert server.requests == [("/good/letters/a.gz", None)]
 
 
@@ -100,7 +100,8 @@ def test_two_processes_fetch_once(server: Any, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from dlrun.data.download import fetch;"
         "from dlrun.data.published import PublishedFile;"
-        "fetch(PublishedFile('letters', 'a.gz', (sys.argv[1],), int(sys.argv[2]), sys.argv[3], 'a', ''), Path(sys.argv[4]))"
+        "url, size, md5, folder = sys.argv[1:];"
+        "fetch(PublishedFile('letters', 'a.gz', (url,), int(size), md5, 'a', ''), Path(folder))"
     )
     file = published()
     command = [sys.executable, "-c", code, server.url("good"), str(file.size), file.md5, str(tmp_path)]

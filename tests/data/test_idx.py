@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dlrun.data.idx import parse_idx, read_idx
+from dlrun.data.idx import parse_idx
 from dlrun.errors import DlrunError
 
 HEADER = struct.pack(">HBBII", 0, 0x08, 2, 2, 3)
@@ -49,8 +48,3 @@ def test_damage_is_named(data: bytes, code: str, words: str) -> None:
     assert caught.value.code == code
     assert "`images.gz`" in caught.value.message
     assert words in caught.value.message
-
-
-def test_unreadable_file(tmp_path: Path) -> None:
-    with pytest.raises(DlrunError, match="unreadable-file.*nowhere.*No such file"):
-        read_idx(tmp_path / "nowhere")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -156,17 +158,32 @@ def test_what_does_not_run_is_not_kept(small: Any, tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_double_and_mixed_precision_are_exported_in_float32(small: Any, tmp_path: Path) -> None:
-    import dataclasses
-
+@pytest.mark.parametrize("precision", ["float64", "bfloat16"])
+def test_any_precision_is_exported_in_float32(small: Any, precision: str, tmp_path: Path) -> None:
+    """A reference computed in bfloat16 would be further off than is allowed."""
     case = small.on("torch")
-    recipe = dataclasses.replace(
-        case.plan.recipe, precision="float64", train=dataclasses.replace(case.plan.recipe.train, ema=0.9)
-    )
+    train = dataclasses.replace(case.plan.recipe.train, ema=0.9)
+    recipe = dataclasses.replace(case.plan.recipe, precision=precision, train=train)
     plan = dataclasses.replace(case.plan, recipe=recipe)
-    weights = {name: w.astype(np.float64) for name, w in case.weights.items()}
+    weights = {name: w.astype(plan.array_dtype) for name, w in case.weights.items()}
     result = export_plan(plan, weights, "onnx", tmp_path, case.samples)
     assert json.loads(result.description.read_text())["output"]["dtype"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("backend", "format"), [("torch", "torch_export"), ("tensorflow", "saved_model"), ("tensorflow", "keras")]
+)
+def test_a_full_disk_leaves_nothing(small: Any, backend: str, format: str, tmp_path: Path) -> None:
+    case = small.on(backend)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
+    try:
+        with pytest.raises(RunError) as caught:
+            export_plan(case.plan, case.weights, format, tmp_path / "new" / f"m{FORMATS[format].suffix}", case.samples)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.code == "export-not-writable" and "File too large" in str(caught.value)
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_weights_of_another_model_are_refused(small: Any, every_layer: Any, tmp_path: Path) -> None:

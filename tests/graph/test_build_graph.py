@@ -22,7 +22,9 @@ def names(graph: Graph) -> list[str]:
 
 
 def test_layers_follow_one_another_and_are_numbered_by_kind() -> None:
-    graph = build(layer("conv2d", filters=4, kernel=3), layer("flatten"), layer("dense", units=5), layer("dense", units=2))
+    graph = build(
+        layer("conv2d", filters=4, kernel=3), layer("flatten"), layer("dense", units=5), layer("dense", units=2)
+    )
     assert names(graph) == ["conv2d_1", "flatten_1", "dense_1", "dense_2"]
     assert graph.sequential
     assert graph.output == TensorType((2,))

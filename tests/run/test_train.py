@@ -62,7 +62,7 @@ def test_it_learns(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_exploding_loss_stops_with_step_and_checkpoint(backend: str) -> None:
-    composed = digits(backend, "train.epochs=1", "output.name=nan")
+    composed = digits(backend, "train.epochs=1", "output.name=boom")
     good = train(composed)
     with pytest.raises(RunError) as caught:
         resumed(good.directory, "train.epochs=3", "optimizer.learning_rate=1e30")

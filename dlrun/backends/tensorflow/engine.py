@@ -149,8 +149,17 @@ class TensorFlowEngine:
         except tf.errors.ResourceExhaustedError as error:
             raise RunError(
                 "out-of-memory",
-                f"`{self._device}` has too little memory for this step.",
-                hint="Lower `data.batch_size`, or raise `train.micro_batches`.",
+                f"`{self._device}` has too little memory for this model and batch.",
+                hint="Lower `data.batch_size` (or `data.eval_batch_size`), or raise `train.micro_batches`.",
+            ) from error
+        except tf.errors.OpError as error:
+            if not self._plan.recipe.backend.compile:
+                raise
+            raise RunError(
+                "compile-failed",
+                f"XLA cannot run this model: {error.message.splitlines()[0]}",
+                path=("backend", "compile"),
+                hint="Set `backend.compile: false`.",
             ) from error
 
     def _upload(self, x: np.ndarray, y: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:

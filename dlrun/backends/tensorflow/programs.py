@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dlrun.backends.tensorflow.ema import MovingAverage
 from dlrun.backends.tensorflow.model import Network
+from dlrun.backends.tensorflow.pool import MaxPooling2D
 from dlrun.backends.tensorflow.step import Step
 from dlrun.plan import Plan
 
@@ -31,6 +32,10 @@ class Programs:
         self._batch_size = plan.recipe.data.batch_size
         self._eager, self._xla = choice.eager, choice.compile
         self._dtype = plan.array_dtype
+        if self._xla:
+            for layer in network.model.layers:
+                if isinstance(layer, MaxPooling2D):
+                    layer.sliced = True
         self._network = network
         self._step = step
         self._average = average

@@ -83,6 +83,8 @@ class Step:
         weight = self._loss.weight(y)
         if self._train.micro_batches == 1:
             return self._part(x, y, weight, keys, 0, 0)
+        if x.shape[0] is not None:  # step by step, or for XLA, which wants static shapes
+            return self._unrolled(x, y, weight, keys)
         samples = tf.shape(x)[0]
         parts = tf.minimum(samples, self._train.micro_batches)
         each, larger = samples // parts, samples % parts
@@ -96,6 +98,17 @@ class Step:
         zeros = [tf.zeros(v.shape, v.dtype) for v in self._variables]
         first = (tf.constant(0), tf.constant(0, self._loss.dtype), *zeros)
         _, loss, *sums = tf.while_loop(lambda i, *_: i < parts, body, first, parallel_iterations=1)
+        return loss, sums
+
+    def _unrolled(
+        self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, keys: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        parts = min(x.shape[0], self._train.micro_batches)
+        loss, sums, start = tf.constant(0, self._loss.dtype), [tf.zeros(v.shape, v.dtype) for v in self._variables], 0
+        for i in range(parts):
+            stop = start + x.shape[0] // parts + (i < x.shape[0] % parts)
+            more, gradients = self._part(x[start:stop], y[start:stop], weight, keys, i, start)
+            loss, sums, start = loss + more, [s + g for s, g in zip(sums, gradients, strict=True)], stop
         return loss, sums
 
     def _part(

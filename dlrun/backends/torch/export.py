@@ -68,7 +68,9 @@ def export_model(plan: Plan, weights: dict[str, np.ndarray], format: str, target
             )
         else:
             program.example_inputs = None  # it would be stored as a pickle
-            torch.export.save(program, str(target))
+            archive = io.BytesIO()  # on a full disk, writing to a file ends the process in a C++ destructor
+            torch.export.save(program, archive)
+            target.write_bytes(archive.getbuffer())
 
 
 @contextlib.contextmanager
@@ -79,7 +81,7 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
