@@ -100,8 +100,13 @@ def compare(backend: str, model: str, pairs: int, epochs: int, batches: int | No
         ratios = [a / b for a, b in zip(rates["dlrun"], rates[name], strict=True)]
         rows.append(
             {
-                **{"backend": backend, "model": model, "rival": name, "pairs": pairs},
-                **{"dlrun": summary(rates["dlrun"]), "rival_rate": summary(rates[name]), "ratio": summary(ratios)},
+                "backend": backend,
+                "model": model,
+                "rival": name,
+                "pairs": pairs,
+                "dlrun": summary(rates["dlrun"]),
+                "rival_rate": summary(rates[name]),
+                "ratio": summary(ratios),
             }
         )
     return rows

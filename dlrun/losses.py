@@ -44,7 +44,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Log-probabilities over the last axis, float64."""
     z = np.asarray(logits, np.float64)
     z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    result: np.ndarray = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return result
 
 
 @losses("softmax_cross_entropy")
@@ -158,7 +159,8 @@ class MeanSquaredError(Loss):
         if output.shape != wanted:
             raise DlrunError(
                 "output-shape",
-                f"`{self.kind}` needs an output of shape {TensorType(wanted)} like the targets; the model's is {output}.",
+                f"`{self.kind}` needs an output of shape {TensorType(wanted)} like the targets; "
+                f"the model's is {output}.",
                 path=("loss",),
             )
 

@@ -96,7 +96,8 @@ class _Adam(Optimizer):
         first, second = self.betas
         m = slots["exp_avg"] = first * slots["exp_avg"] + (1 - first) * g
         v = slots["exp_avg_sq"] = second * slots["exp_avg_sq"] + (1 - second) * g * g
-        return w - rate / (1 - first**t) * m / (np.sqrt(v) / np.sqrt(1 - second**t) + self.epsilon)
+        step: np.ndarray = m / (np.sqrt(v) / np.sqrt(1 - second**t) + self.epsilon)
+        return w - rate / (1 - first**t) * step
 
 
 @optimizers("adam")
@@ -197,7 +198,7 @@ class RMSprop(Optimizer):
         if self.centered:
             c = slots["grad_avg"] = self.alpha * slots["grad_avg"] + (1 - self.alpha) * g
             q = q - c * c
-        step = g / (np.sqrt(q) + self.epsilon)
+        step: np.ndarray = g / (np.sqrt(q) + self.epsilon)
         if self.momentum:
             step = slots["momentum_buffer"] = self.momentum * slots["momentum_buffer"] + step
         return w - rate * step

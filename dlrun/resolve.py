@@ -71,7 +71,7 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
         try:
             metric.check(signature.classes)
         except DlrunError as error:
-            error.path = ("metrics", i)
+            error.path = ("metrics", i, *error.path[1:])
             errors.append(error)
     _check_train(recipe, train, errors)
     if errors:

@@ -137,4 +137,5 @@ class Polynomial(Schedule):
     final: Annotated[float, Ge(0)] = 0.0
 
     def shape(self, t: int, total: int, steps_per_epoch: int) -> float:
-        return self.final + (1 - self.final) * (1 - self._progress(t, total)) ** self.power
+        remaining: float = (1 - self._progress(t, total)) ** self.power
+        return self.final + (1 - self.final) * remaining

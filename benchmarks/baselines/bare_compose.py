@@ -1,4 +1,4 @@
-"""The libraries of ``dlrun check``, imported and used bare: Hydra composes the same groups and recipe, nothing is checked.
+"""The libraries of ``dlrun check``, bare: imported, and Hydra composes the same groups and recipe; nothing is checked.
 
 Usage: python bare_compose.py FOLDER, which holds ``config.yaml``, the groups and ``recipe/``.
 """

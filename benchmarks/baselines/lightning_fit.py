@@ -65,8 +65,13 @@ def loader(x: torch.Tensor, y: torch.Tensor, batch: int, shuffle: bool) -> DataL
 watch = Stopwatch(len(data.x))
 with tempfile.TemporaryDirectory() as folder:
     trainer = lightning.Trainer(
-        **{"accelerator": "cpu", "devices": 1, "max_epochs": args.epochs, "num_sanity_val_steps": 0},
-        **{"logger": CSVLogger(folder), "default_root_dir": folder, "enable_model_summary": False},
+        accelerator="cpu",
+        devices=1,
+        max_epochs=args.epochs,
+        num_sanity_val_steps=0,
+        logger=CSVLogger(folder),
+        default_root_dir=folder,
+        enable_model_summary=False,
         callbacks=[Timer()],
     )
     train = loader(torch.from_numpy(data.x), torch.from_numpy(data.y), BATCH, True)

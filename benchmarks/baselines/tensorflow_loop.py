@@ -1,4 +1,4 @@
-"""The best plain TensorFlow loop we know: a whole epoch is one graph over resident data, with the raw fused Adam kernel."""
+"""The best plain TensorFlow loop we know: an epoch is one graph over resident data, with the raw fused Adam kernel."""
 
 from __future__ import annotations
 
@@ -61,8 +61,16 @@ def epoch() -> tf.Tensor:
         t = updates.assign_add(1.0)
         for w, (m, v), g in zip(weights, moments, tape.gradient(loss, weights), strict=True):
             tf.raw_ops.ResourceApplyAdam(
-                **{"var": w.handle, "m": m.handle, "v": v.handle, "grad": g, "lr": RATE, "epsilon": 1e-8},
-                **{"beta1": 0.9, "beta2": 0.999, "beta1_power": 0.9**t, "beta2_power": 0.999**t},
+                var=w.handle,
+                m=m.handle,
+                v=v.handle,
+                grad=g,
+                lr=RATE,
+                epsilon=1e-8,
+                beta1=0.9,
+                beta2=0.999,
+                beta1_power=0.9**t,
+                beta2_power=0.999**t,
             )
         return i + 1, total + tf.reduce_sum(losses)
 

@@ -1,4 +1,4 @@
-"""The best plain torch loop we know: tensors in memory, fused Adam, nothing read from the device until an epoch ends."""
+"""The best plain torch loop we know: tensors in memory, fused Adam, no reading from the device within an epoch."""
 
 from __future__ import annotations
 

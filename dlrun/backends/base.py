@@ -23,7 +23,8 @@ class EngineState:
         weights: By ``<node>.<weight>``, running statistics included.
         slots: Optimizer arrays by ``<node>.<weight>/<slot>``; trainable weights only.
         ema: Moving averages by ``<node>.<weight>``, running statistics copied; empty without EMA.
-        scalars: ``loss_scale`` and ``clean_steps`` under float16, else empty.
+        scalars: ``loss_scale`` and ``clean_steps`` under float16; ``<slot>/scale`` where a backend keeps a
+            slot multiplied by a constant.
     """
 
     weights: dict[str, np.ndarray]

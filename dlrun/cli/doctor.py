@@ -23,7 +23,7 @@ print(json.dumps({"devices": backend.devices(), "formats": list(backend.export_f
 _PROBE_TIMEOUT_S = 180
 _NEEDED = ("typer", "rich", "hydra-core", "omegaconf", "pydantic", "numpy", "safetensors", "pyyaml", "pillow")
 _OPTIONAL = {
-    "tensorboardX": "TensorBoard event files",
+    "tensorboard": "TensorBoard event files",
     "matplotlib": "learning curves",
     "onnx": "export to ONNX",
     "onnxscript": "export to ONNX from torch",

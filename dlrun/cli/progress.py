@@ -50,7 +50,8 @@ class Lines:
                     self._last = now
                     self.progress(event)
             case events.RunStarted():
-                self._start, self._begun = event, time.monotonic()
+                self._start = event
+                self._begun = self._last = time.monotonic()
                 self.started(event)
             case events.EpochEnded():
                 self.epoch(event)
@@ -100,10 +101,8 @@ class Lines:
         return f"epoch {epoch:>{len(str(total))}}/{total}"
 
     def _rates(self, event: events.Progress) -> str:
-        return (
-            f"loss {event.loss:.4f}  rate {event.learning_rate:.2e}  {event.samples_per_s:,.0f} samples/s"
-            f"  {self._eta(event)} left"
-        )
+        speed = f"  {event.samples_per_s:,.0f} samples/s" if event.samples_per_s else ""  # not yet measured
+        return f"loss {event.loss:.4f}  rate {event.learning_rate:.2e}{speed}  {self._eta(event)} left"
 
     def _eta(self, event: events.Progress) -> str:
         """Time to the last step at the pace since the start, validation and checkpoints included."""

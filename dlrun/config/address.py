@@ -17,6 +17,19 @@ def resolve(key: str, tree: Node) -> tuple[Path, Form | None]:
     return _Walk(key).run(tree)
 
 
+def pinned(key: str, tree: Node) -> str:
+    """``key`` with the name of an item of ``tree`` replaced by its index, so that it outlives changes to the list."""
+    parts = key.split(".")
+    for n in range(1, len(parts) + 1):
+        try:
+            path, _ = resolve(".".join(parts[:n]), tree)
+        except DlrunError:
+            return key  # another override may yet make it valid; else it is reported when it is applied
+        if path and isinstance(path[-1], int):
+            return ".".join([*parts[: n - 1], str(path[-1]), *parts[n:]])
+    return key
+
+
 class _Walk:
     def __init__(self, key: str) -> None:
         self.key = key

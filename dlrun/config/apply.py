@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from dlrun.config.address import resolve
+from dlrun.config.address import pinned, resolve
 from dlrun.config.assemble import choice_class, dropped
 from dlrun.config.language import Choice, Form, Items, Section
+from dlrun.config.leaf import written
 from dlrun.config.node import Node, of
 from dlrun.config.normal import CHOICE_PATHS, expand, form_at
 from dlrun.config.overrides import Override
-from dlrun.errors import DlrunError, Path
+from dlrun.errors import DlrunError, Path, dotted
 
 
-def apply(tree: Node, overrides: Sequence[Override]) -> tuple[list[str], list[DlrunError]]:
-    """Change ``tree`` in place; returns notes and mistakes."""
+@dataclass
+class Applied:
+    """What applying overrides brought to light.
+
+    Args:
+        notes: What the user should know.
+        errors: Mistakes.
+        deleted: Paths of keys that were deleted, and by which override.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    errors: list[DlrunError] = field(default_factory=list)
+    deleted: list[tuple[Path, Override]] = field(default_factory=list)
+
+
+def apply(tree: Node, overrides: Sequence[Override]) -> Applied:
+    """Change ``tree`` in place."""
     return _Application(tree).run(overrides)
 
 
 class _Application:
     def __init__(self, tree: Node) -> None:
         self.tree = tree
-        self.notes: list[str] = []
-        self.errors: list[DlrunError] = []
-        self.deleted: list[tuple[Path, Override]] = []
+        self.result = Applied()
+        self.notes, self.errors, self.deleted = self.result.notes, self.result.errors, self.result.deleted
 
-    def run(self, overrides: Sequence[Override]) -> tuple[list[str], list[DlrunError]]:
+    def run(self, overrides: Sequence[Override]) -> Applied:
         # choices first: they decide which fields there are
         later = [o for o in overrides if not self._choose(o)]
         # names and indices mean the recipe as it was written, whatever the other overrides do
-        early: dict[int, tuple[Path, Form | None]] = {}
-        for o in later:
-            with contextlib.suppress(DlrunError):  # it may become valid by another override; reported below otherwise
-                early[id(o)] = resolve(o.key, self.tree)
-        for o in later:
+        keys = [pinned(o.key, self.tree) for o in later]
+        for o, key in zip(later, keys, strict=True):
             try:
-                path, form = early.get(id(o)) or resolve(o.key, self.tree)
+                path, form = resolve(key, self.tree)
                 if o.delete:
                     self._delete(o, path, form)
                 else:
@@ -45,7 +57,7 @@ class _Application:
                 error.where = o.where
                 self.errors.append(error)
         self._remove()
-        return self.notes, self.errors
+        return self.result
 
     def _choose(self, o: Override) -> bool:
         """Whether ``o`` was a choice by name (``loss=mse``) and has been applied."""
@@ -84,11 +96,19 @@ class _Application:
             node = expand(form, Node([node], o.where)).value[0]
         elif form is not None:
             node = expand(form, node)
+        if isinstance(form, Choice | Section) and before is not None and isinstance(node.value, dict):
+            self._note_loss(o, before, node)
         if isinstance(form, Choice | Section) and path in CHOICE_PATHS and isinstance(node.value, dict):
             name = before.child("name") if before is not None else None
             if "name" not in node.value and name is not None:
                 node.value = {"name": name, **node.value}
         self.tree.put(path, node)
+
+    def _note_loss(self, o: Override, before: Node, after: Node) -> None:
+        lost = Node({k: v for k, v in before.value.items() if k not in after.value and k != "name"}, before.where)
+        listed = ", ".join(f"{dotted(p)}={written(leaf.plain())} ({leaf.where})" for p, leaf in lost.leaves() if p)
+        if listed:
+            self.notes.append(f"`{o.text}` replaces `{o.key}` whole and drops {listed}.")
 
     def _delete(self, o: Override, path: Path, form: Form | None) -> None:
         node = self.tree.get(path)

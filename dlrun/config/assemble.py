@@ -154,6 +154,14 @@ class _Assembly:
     def _failed(self, error: Exception, recipe: str) -> DlrunError:
         text = str(error)
         where = Where(shown(self._file(f"{RECIPE}/{recipe}").path))
+        root = self.catalog.find("config")
+        if root is not None and root.parent != self.catalog.conf and "Could not override" in text:
+            return DlrunError(
+                "bad-defaults",
+                "this `config.yaml` stands in for dlrun's own, but its `defaults` do not list every group.",
+                where=Where(shown(root)),
+                hint=f"List {', '.join(f'`{g}`' for g in (*CHOICES, RECIPE))} with an option each, or remove the file.",
+            )
         for o in self.others:
             if f"'{o.key}'" in text:
                 return DlrunError(
@@ -194,7 +202,15 @@ class _Assembly:
             body = Node({part: body}, body.where)
         if parts:
             return expand(Section(Recipe), body)
-        return Node(dict(body.value), body.where)
+        return Node({key: self._meant(key, section) for key, section in body.value.items()}, body.where)
+
+    def _meant(self, group: str, section: Node) -> Node:
+        """A section whose name is an option of a group, with the name that the option's file gives it."""
+        name = section.child("name") if group in CHOICES else None
+        if name is None or not isinstance(name.value, str) or not self._exists(group, name.value):
+            return section
+        own = self._file(f"{group}/{name.value}").body.child("name")
+        return section if own is None else Node({**section.value, "name": Node(own.value, name.where)}, section.where)
 
 
 def _name(body: Node, group: str) -> Node | None:

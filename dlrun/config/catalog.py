@@ -82,12 +82,12 @@ class Catalog:
         for folder in self.conf_dirs():
             base = folder / parent
             if base.is_dir():
-                found |= {e.name for e in base.iterdir() if e.is_dir() and not e.name.startswith(".")} - skip
+                found |= {e.name for e in base.iterdir() if e.name == "hydra" or _holds_options(e)} - skip
         return sorted(found)
 
     def is_group(self, group: str) -> bool:
         """Whether there is such a group."""
-        return group == RECIPE or any((folder / group).is_dir() for folder in self.conf_dirs())
+        return group == RECIPE or bool(group) and any(_holds_options(folder / group) for folder in self.conf_dirs())
 
     def options(self, group: str) -> list[str]:
         """What can be chosen in a group, sorted."""
@@ -112,6 +112,11 @@ class Catalog:
         header = _header(path)
         said = [line for line in header if not line.startswith(("dlrun ", "yaml-language-server:", "@package"))]
         return RecipeFile(name, path, " ".join(line for line in said if line), header)
+
+
+def _holds_options(folder: Path) -> bool:
+    # a user's folder may hold data and runs as well
+    return folder.is_dir() and next(folder.glob("*.yaml"), None) is not None
 
 
 def is_path(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path as File
 from typing import Any
 
 from dlrun.config import interpolate
-from dlrun.config.apply import apply
+from dlrun.config.apply import Applied, apply
 from dlrun.config.assemble import Assembled, assemble
 from dlrun.config.catalog import Catalog
 from dlrun.config.document import shown
@@ -70,8 +70,8 @@ def compose(
     assembled = assemble(choices, catalog)
     if smoke:
         _shorten(assembled.tree, parsed)
-    notes, errors = apply(assembled.tree, values)
-    composition = _Composition(assembled, errors, check_installed)
+    applied = apply(assembled.tree, values)
+    composition = _Composition(assembled, applied, check_installed)
     recipe, plan = composition.run()
     full = values_of(recipe)
     return Composed(
@@ -79,7 +79,7 @@ def compose(
         plan,
         full,
         _origins(full, assembled.tree),
-        (*assembled.notes, *notes),
+        (*assembled.notes, *applied.notes),
         tuple(overrides),
         shown(assembled.recipe.path),
     )
@@ -120,10 +120,11 @@ def _shorten(tree: Node, parsed: Sequence[Override]) -> None:
 class _Composition:
     """Typing, data signature, references and plan, with all that goes wrong on the way."""
 
-    def __init__(self, assembled: Assembled, errors: list[DlrunError], check_installed: bool) -> None:
+    def __init__(self, assembled: Assembled, applied: Applied, check_installed: bool) -> None:
         self.tree = assembled.tree
         self.file = assembled.recipe.path
-        self.errors = list(errors)
+        self.errors = list(applied.errors)
+        self.deleted = applied.deleted
         self.check_installed = check_installed
         self.typing = Typing()
         self.no_task = False
@@ -246,10 +247,14 @@ class _Composition:
         seen: dict[tuple[str, str, Path], DlrunError] = {}
         for error in errors:
             if error.where is None:
-                where = self.tree.locate(error.path)
-                error.where = where if str(where) else self.tree.where
+                error.where = self._locate(error.path)
             seen.setdefault((error.code, error.message, error.path), error)
         raise DlrunErrors(sorted(seen.values(), key=_order))
+
+    def _locate(self, path: Path) -> Where:
+        by = next((o for gone, o in self.deleted if path[: len(gone)] == gone and self.tree.get(gone) is None), None)
+        where = self.tree.locate(path) if by is None else by.where
+        return where if str(where) else self.tree.where
 
 
 def _order(error: DlrunError) -> tuple[bool, str, int, int]:

@@ -138,7 +138,7 @@ def _keys(config: Any, prefix: str = "") -> list[str]:
     found: list[str] = []
     if isinstance(config, DictConfig):
         for key in config:
-            name = f"{prefix}{key}"
+            name = prefix + str(key)
             found.append(name)
             found += _keys(config._get_node(key), f"{name}.")
     return found
@@ -164,7 +164,9 @@ def _marked(value: Any) -> Any:
         return {key: _marked(v) for key, v in value.items()}
     if isinstance(value, list):
         return [_marked(v) for v in value]
-    return _UNRESOLVED if isinstance(value, Unresolved) or not _well_formed(value) else value
+    if isinstance(value, Unresolved) or not _well_formed(value):
+        return _UNRESOLVED
+    return str(value) if isinstance(value, str) else value  # OmegaConf takes no subclass
 
 
 def _well_formed(value: Any) -> bool:
@@ -180,8 +182,6 @@ def _well_formed(value: Any) -> bool:
 
 
 def _put(values: dict[str, Any], path: Path, value: Any) -> None:
-    for part in path[:-1]:
-        if not isinstance(values.get(part), dict):  # type: ignore[call-overload]
-            return
-        values = values[part]  # type: ignore[index]
-    values[path[-1]] = value  # type: ignore[index]
+    section = values.get(str(path[0]))
+    if isinstance(section, dict):
+        section[str(path[1])] = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -97,9 +96,17 @@ class Field:
     default: Any = None
 
 
-@functools.cache
-def fields(cls: type) -> dict[str, Field]:
+_known: dict[Any, dict[str, Field]] = {}
+
+
+def fields(cls: Any) -> dict[str, Field]:
     """The keys of a section or of a chosen class, in the order of the class."""
+    if cls not in _known:
+        _known[cls] = _fields(cls)
+    return _known[cls]
+
+
+def _fields(cls: Any) -> dict[str, Field]:
     hints = get_type_hints(cls, include_extras=True)
     result = {}
     for f in dataclasses.fields(cls):

@@ -46,11 +46,12 @@ class Node:
 
     def child(self, part: str | int) -> Node | None:
         """An entry or item, or None."""
+        found: Node | None = None
         if isinstance(self.value, dict):
-            return self.value.get(part)
-        if isinstance(self.value, list) and isinstance(part, int) and 0 <= part < len(self.value):
-            return self.value[part]
-        return None
+            found = self.value.get(part)
+        elif isinstance(self.value, list) and isinstance(part, int) and 0 <= part < len(self.value):
+            found = self.value[part]
+        return found
 
     def put(self, path: Sequence[str | int], node: Node) -> None:
         """Set ``path``, making mappings on the way."""
@@ -69,13 +70,6 @@ class Node:
             self.value[part] = node
         else:
             self.value[str(part)] = node
-
-    def drop(self, path: Sequence[str | int]) -> Node | None:
-        """Remove ``path`` from its mapping and return what stood there, or None."""
-        above = self.get(path[:-1])
-        if above is None or not isinstance(above.value, dict):
-            return None
-        return above.value.pop(path[-1], None)
 
     def leaves(self, path: Path = ()) -> list[tuple[Path, Node]]:
         """Every scalar, empty mapping and list of scalars, with its path."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +72,18 @@ def grammar_text(text: str) -> str:
     key, equals, value = text.partition("=")
     key = _INDEX.sub(r".\1", key)
     if equals and key.lstrip("+") == RECIPE and _is_file(value):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        value = f"'{escaped}'"
+        value = quoted(value)
     return f"{key}{equals}{value}"
 
 
+def quoted(text: str) -> str:
+    """Text as a quoted value of Hydra's grammar."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def _is_file(value: str) -> bool:
-    if value[:1] in "'\"" or re.fullmatch(r"[\w./~-]+", value, re.ASCII):
+    if value[:1] in "'\"" or re.fullmatch(r"[\w./-]+", value, re.ASCII):
         return False  # the grammar reads it as it is
     try:
         return Path(value).expanduser().is_file()
@@ -182,6 +187,8 @@ def choices_and_values(parsed: Sequence[Override]) -> tuple[list[Override], list
 def _split(o: Override) -> list[Override]:
     """A group chosen in another spelling, as the choice and its fields."""
     section = o.key.removesuffix(".name")
+    if o.delete and section in (*CHOICES, RECIPE):
+        return [replace(o, group=False)]
     if o.delete or section not in CHOICES:
         return [o]
     if section != o.key and section != "train":
@@ -197,3 +204,13 @@ def _split(o: Override) -> list[Override]:
                 Override(o.text, "device.index", int(index)),
             ]
     return [o]
+
+
+def contradiction(o: Override, other: Override) -> DlrunError:
+    """Two overrides of one key."""
+    return DlrunError(
+        "contradiction",
+        f"`{o.text}` and `{other.text}` both set `{o.key}`.",
+        where=o.where,
+        hint="Keep one of them.",
+    )

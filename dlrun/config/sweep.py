@@ -14,7 +14,7 @@ from typing import Any
 
 from dlrun.config.catalog import RECIPE, Catalog
 from dlrun.config.composition import catalog_of
-from dlrun.config.overrides import Override, parse
+from dlrun.config.overrides import Override, contradiction, parse, quoted
 from dlrun.errors import DlrunError, DlrunErrors, did_you_mean
 
 RunJob = Callable[[int, list[str], Path], Any]
@@ -51,16 +51,16 @@ def multirun(
     with _hydra(catalog, smoke, check_installed) as hydra, _own_words(parsed):
         from hydra._internal.callbacks import Callbacks
         from hydra.core.plugins import Plugins
-        from hydra.types import HydraContext
+        from hydra.types import HydraContext, RunMode
         from omegaconf import OmegaConf
 
         _check_hydra(parsed, hydra.config_loader)
         words = list(overrides)
-        config = _master(hydra, words)
+        config = hydra.compose_config(config_name="config", overrides=words, run_mode=RunMode.MULTIRUN)
         folder = _folder(str(config.hydra.sweep.dir), parsed)
         if folder is not None:
-            words.append(f"hydra.sweep.dir='{folder}'")
-            config = _master(hydra, words)
+            config.hydra.sweep.dir = str(folder)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(folder))}")  # each job composes anew
         callbacks = Callbacks(config)
         callbacks.on_multirun_start(config=config, config_name="config")
         sweeper: Any = Plugins.instance().instantiate_sweeper(
@@ -245,7 +245,11 @@ def _check(parsed: Sequence[Override], catalog: Catalog) -> None:
     from dlrun.config import files
 
     errors = []
+    first: dict[str, Override] = {}
     for o in parsed:
+        same = first.setdefault(o.key, o)
+        if same.text != o.text:  # a sweeper would let the last one win
+            errors.append(contradiction(o, same))
         if o.hydra and o.sweep:
             errors.append(
                 DlrunError(
@@ -263,15 +267,7 @@ def _check(parsed: Sequence[Override], catalog: Catalog) -> None:
         raise DlrunErrors(errors)
 
 
-def _master(hydra: Any, words: list[str]) -> Any:
-    from hydra.types import RunMode
-
-    return hydra.compose_config(
-        config_name="config", overrides=words, run_mode=RunMode.MULTIRUN, with_log_configuration=False
-    )
-
-
-def _folder(configured: str, parsed: Sequence[Override]) -> str | None:
+def _folder(configured: str, parsed: Sequence[Override]) -> Path | None:
     """The sweep's folder: below the recipe's own when there is one recipe; None to leave it as configured."""
     head, _, stamp = configured.partition("/sweep/")
     if head != "outputs" or not stamp.startswith("multirun-") or any(o.key == "hydra.sweep.dir" for o in parsed):
@@ -284,7 +280,7 @@ def _folder(configured: str, parsed: Sequence[Override]) -> str | None:
     while folder.exists():
         number += 1
         folder = folder.with_name(f"{stamp}-{number}")
-    return str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return folder
 
 
 def _results(returned: Any) -> list[Any]:

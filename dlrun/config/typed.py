@@ -10,6 +10,7 @@ from dlrun.config.language import Choice, Field, Form, Items, Leaf, Section, fie
 from dlrun.config.leaf import check, describe, written
 from dlrun.config.node import FromEnvironment, Node, Unresolved
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
+from dlrun.recipe import Recipe
 
 
 class _Broken:
@@ -49,7 +50,7 @@ class Typing:
             return BROKEN
         value = node.plain()
         try:
-            return check(value, form.type, path)
+            return check(str(value) if isinstance(value, FromEnvironment) else value, form.type, path)
         except DlrunError as error:
             if isinstance(value, FromEnvironment):
                 with suppress(DlrunError):
@@ -178,9 +179,9 @@ class Typing:
         try:
             return cls(**values)
         except DlrunErrors as several:
-            found: list[DlrunError] = list(several.errors)
-        except DlrunError as error:
-            found = [error]
+            found = list(several.errors)
+        except DlrunError as one:
+            found = [one]
         for error in found:
             error.path = (*path, *error.path)
         self.errors += found
@@ -189,8 +190,9 @@ class Typing:
     def unknown(self, key: str, valid: list[str], path: Path, owner: str) -> _Broken:
         """Collect ``unknown-key``."""
         listed = "Valid: " + ", ".join(f"`{n}`" for n in valid) + "." if valid else f"`{owner}` has no fields."
-        meant = nearest(key, valid) or [n for n in valid if "".join(w[:1] for w in n.split("_")) == key]  # lr, bs
-        hint = f"Did you mean `{meant[0]}`? {listed}" if meant else listed
+        meant = nearest(key, valid) or [n for n in valid if _initials(n) == key]  # lr, bs
+        elsewhere = _elsewhere(key) if len(path) == 1 and not meant else []
+        hint = f"Did you mean `{(meant or elsewhere)[0]}`? {listed}" if meant or elsewhere else listed
         return self.fail("unknown-key", f"`{key}` is not a key of `{owner}`.", path, hint)
 
     def missing(self, field: Field, path: Path, owner: str) -> _Broken:
@@ -202,6 +204,23 @@ class Typing:
         else:
             what = f"Add `{field.name}:`."
         return self.fail("missing-key", f"`{owner}` needs `{field.name}`.", path, what)
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
+
+
+def _elsewhere(key: str) -> list[str]:
+    """Sections that have a key which was written outside of them, e.g. ``train.epochs``."""
+    found: dict[str, str] = {}
+    for section, field in fields(Recipe).items():
+        form = field.form
+        classes: list[Any] = [form.cls] if isinstance(form, Section) else []
+        if isinstance(form, Choice):
+            classes = [form.registry.get(kind) for kind in form.registry]
+        found.update({f"{section}.{name}": name for cls in classes for name in fields(cls)})
+    exact = [path for path, name in found.items() if name == key]
+    return exact or [path for path, name in found.items() if _initials(name) == key]
 
 
 def _example(cls: type, body: Node) -> str:

@@ -24,4 +24,4 @@ def finish(path: Path, description: dict[str, Any]) -> int:
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
-    return next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    return int(next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")))

@@ -40,7 +40,7 @@ def run_artefact(
         RunError: ``export-failed`` when its runtime cannot load or run it.
     """
     given, returned = workspace / "inputs.npz", workspace / "outputs.npz"
-    np.savez(given, **inputs)
+    np.savez(given, **inputs)  # type: ignore[arg-type]  # names are ours, none is an option
     # The processor is the common ground: a graphics card may round convolutions to fewer bits.
     quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-P", "-c", _BOOT, *map(str, (script(format), artefact, given, returned))]

@@ -42,7 +42,7 @@ def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("m
                     "unused-layer",
                     f"`{node.name}` is read by no later layer.",
                     path=node.path,
-                    hint="The model's output is its last layer; name this one in the `inputs` of another, or remove it.",
+                    hint="The output is the last layer's; name this one in the `inputs` of another, or remove it.",
                 )
                 for node in unread
             ]
@@ -220,6 +220,10 @@ class _Scope:
     def add(self, kind: str, *inputs: str, **fields: object) -> str:
         """Add one layer of this kind; returns its name."""
         return self.builder.add(kind, inputs, self.path, **fields)
+
+    def activate(self, name: str, activation: str) -> str:
+        """Follow a node by an element-wise layer, for the composite's own ``activation``; returns its name."""
+        return self.builder._activate(name, activation, self.path)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Residual(Composite):
 
     Shapes: (N, *) -> the shape of f(x).
     Weights: those of its parts, named ``<name>.<part>.<weight>``.
-    Errors: shape-mismatch, empty-layers.
+    Errors: shape-mismatch, empty-layers, unknown-activation.
     Differs: nothing.
     Source: He et al. 2015.
     """
@@ -39,8 +39,8 @@ class Residual(Composite):
         branch = sub.chain(self.layers, source)
         with sub.scope("shortcut"):
             short = sub.chain(self.shortcut or (), source, "shortcut")
-        total = sub.add("add", branch, short)
-        return sub.add(self.activation, total) if self.activation else total
+        total: str = sub.add("add", branch, short)
+        return sub.activate(total, self.activation) if self.activation else total
 
 
 @layers("repeat")

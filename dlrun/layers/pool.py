@@ -9,6 +9,7 @@ from dlrun.layers.conv import Padding, Size2, positions
 _EXAMPLES = (
     Example({"size": 2}, (TensorType((8, 6, 3)),)),
     Example({"size": 3, "stride": 2, "padding": "same"}, (TensorType((8, 7, 2)),)),
+    Example({"size": 3, "stride": 1, "padding": "same"}, (TensorType((4, 5, 2)),)),
     Example({"size": (2, 3), "stride": 1}, (TensorType((5, 6, 2)),)),
     Example({"size": 9}, (TensorType((8, 8, 1)),), raises="window-too-large"),
     Example({"size": 2}, (TensorType((8,)),), raises="wrong-rank"),

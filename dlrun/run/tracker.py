@@ -1,12 +1,13 @@
 """Curves for TensorBoard, written without either framework.
 
-The event writer is used without its background thread, so that a full disk is an error of the
-run and not a traceback of a thread.
+Records are written without TensorBoard's background thread, so that a full disk is an error of
+the run and not a traceback of a thread.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,19 @@ class TensorBoard:
     """Appends scalars to an event file in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder.mkdir(exist_ok=True)
-        self._writer = EventsWriter(str(folder / "events"))
+        started = time.time()
+        self._file = open(folder / f"events.out.tfevents.{started:.6f}.{os.getpid()}", "xb")  # noqa: SIM115 - see close
+        self._records = RecordWriter(self._file)
+        self._records.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
 
     def scalars(self, values: dict[str, Any], step: int) -> None:
         """Write every finite number among ``values``."""
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
 
         found = [
             Summary.Value(tag=tag, simple_value=float(value))
@@ -32,15 +37,16 @@ class TensorBoard:
             if isinstance(value, int | float) and math.isfinite(value)
         ]
         if found:
-            self._writer.write_event(Event(wall_time=time.time(), step=step, summary=Summary(value=found)))
+            event = Event(wall_time=time.time(), step=step, summary=Summary(value=found))
+            self._records.write(event.SerializeToString())
 
     def flush(self) -> None:
         """Make what was written visible."""
-        self._writer.flush()
+        self._file.flush()
 
     def close(self) -> None:
         """End the file."""
-        self._writer.close()
+        self._file.close()
 
 
 class NoTracker:

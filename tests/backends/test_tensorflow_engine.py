@@ -88,7 +88,7 @@ def test_bits_do_not_depend_on_the_chunks(plan: Plan, draw: Draw) -> None:
     whole = fresh(plan, draw)
     expected = epoch(whole, order_of(plan), STEPS)
     assert expected.dtype == np.float64 and len(expected) == STEPS
-    for chunk in (1, 2, 3):
+    for chunk in (1, 3):
         engine = fresh(plan, draw)
         np.testing.assert_array_equal(epoch(engine, order_of(plan), chunk), expected)
         assert_same(engine.state(), whole.state())
@@ -204,10 +204,17 @@ def test_a_checkpoint_of_another_model_is_refused(plan: Plan, draw: Draw) -> Non
 
 
 def test_eager_and_compiled_agree_with_the_graph(make_plan: MakePlan, draw: Draw) -> None:
+    specs = [
+        CNN[0],
+        "batch_norm",
+        {"max_pool2d": {"size": 2, "padding": "same"}},
+        {"dropout": {"rate": 0.3}},
+        "flatten",
+    ]
     found = {}
     for how in ({}, {"eager": True}, {"compile": True}):
-        train = {**TRAIN, "micro_batches": 3, "portable_dropout": True}
-        plan = make_plan(CNN, (6, 6, 2), classes=3, samples=20, optimizer="adamw", train=train, backend=how)
+        train = {**TRAIN, "micro_batches": 2, "portable_dropout": True}
+        plan = make_plan([*specs, "dense"], (5, 5, 2), classes=3, optimizer="adamw", train=train, backend=how)
         engine = fresh(plan, draw)
         losses = engine.train_resident(order_of(plan), 0, 0, rates_of(3))
         streamed = engine.train_streamed([draw(plan, n=8)], 3, rates_of(1))

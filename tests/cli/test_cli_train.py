@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+from dlrun.backends import installed
+
+if not installed("torch"):
+    pytest.skip("torch is not installed", allow_module_level=True)
 
 SHORT = ("digits", "backend=torch", "device.threads=1", "tracker=none")
 FAST = (*SHORT, "train.epochs=2")
@@ -151,9 +154,14 @@ def test_export_reports_what_it_compared(call, trained):
     assert (trained[2] / found["path"]).is_file()
 
 
-def test_quiet_says_only_the_result(call):
-    done = call("train", *FAST, "--smoke", "--quiet")
-    assert done.returncode == 0
+def test_quiet_says_only_the_result_and_one_framework_is_loaded(place):
+    code = (
+        "import sys\nfrom dlrun.cli.app import run\n"
+        f"assert run(['train', *{FAST!r}, '--smoke', '--quiet']) == 0\n"
+        "assert 'torch' in sys.modules and not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert "test_accuracy" in done.stdout and "epoch" not in done.stderr and "Next" not in done.stderr
 
 
@@ -201,3 +209,39 @@ def test_a_sweep_goes_on_after_a_failed_job_and_exits_with_1(call):
     assert good[:2] == ["1", "optimizer.learning_rate=0.001"] and "done" in good  # the one that worked comes first
     assert bad == ["0", "optimizer.learning_rate=1e+30", "exit", "1"]
     assert "loss-not-finite" in done.stderr
+
+
+def test_ctrl_c_reaches_the_job_of_a_sweep_which_saves(place):
+    words = ["train", "-m", *SHORT, "data.validation=0", "train.checkpoints.every_epochs=100000", "output.root=stopped"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "dlrun", *words, "train.epochs=1,100000"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in sweep.stderr:
+        if line.startswith("[1] epoch"):
+            break
+    sweep.send_signal(signal.SIGINT)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130 and "Traceback" not in err
+    (summary,) = (place / "stopped").rglob("sweep.json")
+    (ended,) = json.loads(summary.read_text())["jobs"]
+    assert ended["job"] == 0 and ended["exit_code"] == 0 and "sweep.json" in out
+    runs = sorted(p.parent for p in (place / "stopped").rglob("checkpoints"))
+    assert len(runs) == 2 and all(list((run / "checkpoints").glob("step-*")) for run in runs)
+
+
+@pytest.mark.skipif(not installed("tensorflow"), reason="tensorflow is not installed")
+def test_json_is_all_there_is_on_standard_output_with_tensorflow_too(call, trained):
+    done = call("eval", trained[1]["directory"], "backend=tensorflow", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["backend"] == "tensorflow"
+    assert found["metrics"]["accuracy"] == pytest.approx(trained[1]["metrics"]["test_accuracy"])
+
+
+def test_cfg_and_info_print_hydras_views(call):
+    assert "batch_size: 64" in call("train", "digits", "--cfg", "job").stdout
+    done = call("train", "digits", "--info", "nonsense")
+    assert done.returncode == 2 and "`searchpath`" in done.stderr

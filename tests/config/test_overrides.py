@@ -137,6 +137,22 @@ def test_names_mean_the_recipe_as_written(recipe):
     assert [layer.filters for layer in composed.recipe.model.layers if layer.kind == "conv2d"] == [3, 8]
 
 
+def test_a_replaced_layer_can_be_changed_further(recipe):
+    nested = "model.layers.2={residual: {layers: [{conv2d: {filters: 4, kernel: 3, padding: same}}]}}"
+    composed = compose([recipe(), nested, "model.layers.2.layers.0.bias=false", "model.layers.conv2d_2.name=block"])
+    block = composed.recipe.model.layers[2]
+    assert (block.kind, block.name, block.layers[0].bias) == ("residual", "block", False)
+
+
+def test_replacing_a_section_whole_says_what_is_lost(recipe):
+    composed = compose([recipe(), "optimizer={learning_rate: 0.5}", "train={clip_norm: 1}"])
+    assert composed.recipe.optimizer.betas == (0.9, 0.999) and composed.recipe.train.epochs == 1
+    assert composed.notes == (
+        "`optimizer={learning_rate: 0.5}` replaces `optimizer` whole and drops betas=[0.8, 0.99] (small.yaml:11:46).",
+        "`train={clip_norm: 1}` replaces `train` whole and drops epochs=2 (small.yaml:12:9).",
+    )
+
+
 def test_deleting_a_key_brings_its_default_back(recipe):
     composed = compose([recipe(), "~train.epochs", "~train.clip_norm"])
     assert composed.recipe.train.epochs == 1
@@ -199,12 +215,12 @@ def test_a_dropped_field_that_keeps_its_value_is_not_worth_a_note(recipe):
 
 
 def test_another_source_drops_the_fields_of_the_first(folder, recipe):
-    text = "data: {source: {name: npz, path: x.npz}}\nmodel: {layers: [flatten, dense]}\n"
+    text = "data: {source: {name: npz, train: x.npz}}\nmodel: {layers: [flatten, dense]}\n"
     composed = compose([recipe(text), "data.source=digits"])
     assert composed.recipe.data.source.kind == "digits"
     assert (
         "`data.source=digits` replaces `npz`" in composed.notes[0]
-        and "path=x.npz (small.yaml:1:28)" in composed.notes[0]
+        and "train=x.npz (small.yaml:1:28)" in composed.notes[0]
     )
 
 

@@ -74,7 +74,7 @@ def test_branches_read_by_name_and_the_input_has_one() -> None:
 
 def test_a_residual_adds_its_input() -> None:
     graph = build(layer("residual", layers=(layer("dense", units=3),), activation="relu"), shape=(3,))
-    assert names(graph) == ["residual_1.dense_1", "residual_1.add_1", "residual_1.relu_1"]
+    assert names(graph) == ["residual_1.dense_1", "residual_1.add_1", "residual_1.add_1_relu"]
     assert graph.nodes[1].inputs == ("residual_1.dense_1", "input")
 
 

@@ -119,6 +119,12 @@ def test_a_mistake_inside_a_repeat_is_told_once() -> None:
     assert error.path == ("model", "layers", 0, "repeat", "layers", 0, "dense", "activation")
 
 
+@pytest.mark.parametrize("activation", ["rleu", "flatten"])
+def test_a_residuals_activation_is_element_wise(activation: str) -> None:
+    (error,) = mistakes(layer("residual", layers=(dense,), activation=activation))
+    assert (error.code, error.path) == ("unknown-activation", ("model", "layers", 0, "residual", "activation"))
+
+
 def test_two_composites_may_not_share_a_name() -> None:
     block = layer("residual", name="block", layers=(dense,))
     (error,) = mistakes(block, block)

@@ -72,6 +72,7 @@ VALUES: list[tuple[str, dict[str, Any], np.ndarray, dict[str, Any], Any]] = [
     ("avg_pool2d", {"size": 2}, IMAGE, {}, [[3.5, 5.5], [11.5, 13.5]]),
     # cells that are only padding do not count
     ("avg_pool2d", {"size": 3, "stride": 2, "padding": "same"}, IMAGE, {}, [[6, 7.5], [12, 13.5]]),
+    ("avg_pool2d", {"size": 3, "stride": 1, "padding": "same"}, IMAGE[:, :2, :2], {}, [[3.5, 3.5], [3.5, 3.5]]),
     ("global_avg_pool2d", {}, GRID, {}, [[5, 6]]),
     ("global_max_pool2d", {}, GRID, {}, [[10, 11]]),
     ("flatten", {}, GRID, {}, [np.arange(12)]),

@@ -211,3 +211,14 @@ def test_not_a_run_names_runs_nearby() -> None:
         open_run("outputs/nothing")
     assert caught.value.code == "not-a-run"
     assert os.path.isdir(".")
+
+
+def test_curves_are_readable_by_tensorboard() -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = train(digits("torch", "train.epochs=3"))
+    events = EventAccumulator(str(result.directory / "tensorboard"))
+    events.Reload()
+    assert {"loss", "learning_rate", "train_loss", "val_accuracy", "test_accuracy"} <= set(events.Tags()["scalars"])
+    assert [e.step for e in events.Scalars("val_accuracy")] == [22, 44, 66]
+    assert events.Scalars("test_accuracy")[0].value == pytest.approx(result.metrics["test_accuracy"])

@@ -99,6 +99,7 @@ class TensorFlowEngine:
         if self._average is not None and self._average.started:
             ema = weights.read(self._weights | self._average.averages)
         scalars = {} if self._scale is None else self._scale.scalars()
+        scalars |= {f"{slot}/scale": scale for slot, scale in self._rule.slot_scales().items()}
         return EngineState(weights.read(self._weights), weights.read(self._rule.slots), ema, scalars)
 
     def restore(self, state: EngineState) -> None:
@@ -118,8 +119,14 @@ class TensorFlowEngine:
             ]
         )
         weights.write(self._weights, state.weights)
+        own = self._rule.slot_scales()
         for name, slot in self._rule.slots.items():
-            slot.assign(state.slots[name] if name in state.slots else tf.zeros_like(slot))
+            if name not in state.slots:
+                slot.assign(tf.zeros_like(slot))
+                continue
+            kind = name.rpartition("/")[2]
+            factor = own.get(kind, 1.0) / state.scalars.get(f"{kind}/scale", 1.0)
+            slot.assign(state.slots[name] if factor == 1 else state.slots[name] * factor)
         if self._average is not None:
             for name, average in self._average.averages.items():
                 average.assign(state.ema[name] if name in state.ema else self._weights[name])

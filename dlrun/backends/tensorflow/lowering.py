@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -56,6 +57,7 @@ def lower(node: Node, policy: str) -> keras.layers.Layer:
     return lowering(type(node.layer))(node.layer, node, policy)
 
 
+@functools.cache
 def _discover() -> None:
     """Import the modules named like those of ``dlrun.layers``, and losses and optimizers."""
     families = [m.name for m in pkgutil.iter_modules(dlrun.layers.__path__)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from dlrun import optimizers
@@ -35,6 +36,10 @@ class Rule:
             for name, w in weights.items()
             for slot in spec.slots()
         }
+
+    def slot_scales(self) -> dict[str, float]:
+        """Factors that slots carry beyond their description, by slot; 1 where not named."""
+        return {}
 
     def scalars(self, t: int, rate: float) -> tuple[float, ...]:
         """What update number ``t`` (from 1) at learning rate ``rate`` needs: always as many numbers."""
@@ -82,16 +87,28 @@ class SGD(Rule):
 
 
 class _Adam(Rule):
-    """Scalars: rate sqrt(1 - b2^t) / (1 - b1^t), e sqrt(1 - b2^t), 1 - rate d.
+    """Scalars: rate sqrt(1 - b2^t) / (1 - b1^t), e sqrt(1 - b2^t), 1 - rate d; the first two rescaled.
 
     The kernel computes w - lr m / (sqrt(v) + epsilon); with both of its own bias corrections
     switched off (beta powers 0) and these two scalars that is the formula of ``dlrun.optimizers``.
+
+    It also works out 1 - b in the weights' own precision: in float32, 1 - 0.999 is 1.3e-5 off. Since
+    m and v are linear in that number, they are constant multiples of the described ones; the scalars
+    make up for it, and ``slot_scales`` says so in checkpoints.
     """
+
+    def slot_scales(self) -> dict[str, float]:
+        dtype = next((np.dtype(w.dtype.name) for w in self.weights.values()), np.dtype("float32")).type
+        gains = [float(dtype(1) - dtype(b)) / (1 - b) for b in self.spec.betas]
+        return {slot: gain for slot, gain in zip(self.spec.slots(), gains, strict=True) if gain != 1}
 
     def scalars(self, t: int, rate: float) -> tuple[float, ...]:
         first, second = self.spec.betas
-        root = math.sqrt(1 - second**t)
-        return rate * root / (1 - first**t), self.spec.epsilon * root, 1 - rate * self.spec.weight_decay
+        scales = self.slot_scales()
+        gain = math.sqrt(scales.get("exp_avg_sq", 1.0))
+        root = math.sqrt(1 - second**t) * gain
+        rescaled = rate * root / (1 - first**t) / scales.get("exp_avg", 1.0)
+        return rescaled, self.spec.epsilon * root, 1 - rate * self.spec.weight_decay
 
     def _moments(
         self, w: tf.Variable, g: tf.Tensor, slots: dict[str, tf.Variable], rate: tf.Tensor, epsilon: tf.Tensor

@@ -68,8 +68,6 @@ class Step:
             self._average.update()
 
     def _clipped(self, gradients: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-        if not gradients:
-            return gradients
         value, norm = self._train.clip_value, self._train.clip_norm
         if value is not None:
             gradients = [tf.clip_by_value(g, -value, value) for g in gradients]

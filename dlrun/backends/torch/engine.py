@@ -194,7 +194,8 @@ class TorchEngine:
         by_slot: dict[str, dict[str, np.ndarray]] = {}
         for key, value in state.slots.items():
             weight, _, slot = key.rpartition("/")
-            by_slot.setdefault(slot, {})[weight] = value
+            scale = state.scalars.get(f"{slot}/scale", 1.0)
+            by_slot.setdefault(slot, {})[weight] = value if scale == 1 else value / scale
         refuse(
             [
                 *mismatches("weight", state.weights, shapes),
