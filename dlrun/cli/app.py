@@ -13,7 +13,7 @@ import typer
 from dlrun import __version__
 from dlrun.cli import check, completion, doctor, eval, export, new, predict, recipes, schema, show, train
 from dlrun.cli.help import Verb, Verbs
-from dlrun.errors import DlrunError, DlrunErrors, did_you_mean
+from dlrun.errors import DlrunError, DlrunErrors, RunError, did_you_mean
 
 EXAMPLES = """\
 dlrun train digits  # a first run, no network needed
@@ -82,9 +82,9 @@ def run(words: Sequence[str]) -> int:
     with _stdout_for_json() if as_json else _plain():
         try:
             code = app([w for w in words if w != "--traceback"], prog_name="dlrun", standalone_mode=False)
+            sys.stdout.flush()
             return code if isinstance(code, int) else 0
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted\n")
+        except (KeyboardInterrupt, typer.Abort):
             return 130
         except BrokenPipeError:  # the reader of our output has gone, e.g. `dlrun recipes | head -1`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,26 +111,20 @@ def _as_ours(error: Exception, words: Sequence[str]) -> DlrunError:
     """Any exception as an error that says what to do."""
     if isinstance(error, DlrunError):
         return error
-    if isinstance(error, typer.Abort):
-        return _failed("aborted", "stopped at your request.")
     if hasattr(error, "format_message"):  # typer's own errors about flags and arguments
         return _usage(error)
     text = " ".join(str(error).split()) or "no message"
     again = "dlrun --traceback " + " ".join(w for w in words if w != "--traceback")
-    return _failed("internal-error", f"{type(error).__name__}: {text}", f"This is a bug of dlrun. Details: {again}")
-
-
-def _failed(code: str, message: str, hint: str | None = None) -> DlrunError:
-    error = DlrunError(code, message, hint=hint)
-    error.exit_code = 1
-    return error
+    return RunError(
+        "internal-error", f"{type(error).__name__}: {text}", hint=f"This is a bug of dlrun. Details: {again}"
+    )
 
 
 def _usage(error: Any) -> DlrunError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "dlrun"
     flag = getattr(error, "option_name", None)
-    if flag is None or "No such option" not in error.format_message():
+    if flag is None or context is None or "No such option" not in error.format_message():
         return DlrunError("usage", error.format_message(), hint=f"See: {path} --help")
     flags = [name for p in context.command.get_params(context) for name in p.opts if name.startswith("-")]
     return DlrunError(
@@ -156,16 +150,14 @@ def _stdout_for_json() -> Iterator[None]:
     except (OSError, ValueError):  # a stream without a descriptor, as in a notebook
         yield
         return
-    python_stdout = sys.stdout
-    python_stdout.flush()
+    sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), descriptor)
-    sys.stdout = sys.stderr
     render.reserve_stdout(kept)
     try:
         yield
     finally:
         render.reserve_stdout(None)
+        sys.stdout.flush()
         kept.flush()
-        sys.stdout = python_stdout
         os.dup2(kept.fileno(), descriptor)
         kept.close()

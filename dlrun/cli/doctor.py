@@ -74,7 +74,7 @@ def examine() -> dict[str, Any]:
 
     from dlrun import __version__
 
-    packages = [{"name": "python", "version": platform.python_version(), "use": sys.executable}]
+    packages: list[dict[str, Any]] = [{"name": "python", "version": platform.python_version(), "use": sys.executable}]
     packages.append({"name": "dlrun", "version": __version__, "use": ""})
     packages += [{"name": n, "version": _version(n), "use": ""} for n in _NEEDED]
     packages += [{"name": n, "version": _version(n), "use": use} for n, use in _OPTIONAL.items()]
@@ -127,7 +127,7 @@ def _backends() -> list[dict[str, Any]]:
     reports = []
     for name in BACKENDS:
         version = _version(name) or (_version("tensorflow-cpu") if name == "tensorflow" else None)
-        report = {
+        report: dict[str, Any] = {
             "name": name,
             "version": version if name in probes else None,
             "devices": [],
@@ -156,7 +156,8 @@ def _answer(probe: Any) -> dict[str, Any]:
     if probe.returncode != 0:
         last = err.strip().splitlines()[-1:] or ["no message"]
         return {"problem": f"importing it fails: {last[0]}"}
-    return json.loads(out.strip().splitlines()[-1])
+    answer: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+    return answer
 
 
 def _data() -> dict[str, Any]:

@@ -112,14 +112,16 @@ def sweep(words: list[str], *, config_dir: str | None, smoke: bool, quiet: bool,
     _done.clear()
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        jobs = multirun(words, partial(run_job, flags=flags), config_dir=config_dir, smoke=smoke)
+        jobs = multirun(words, partial(run_job, flags=flags), config_dir=config_dir, smoke=smoke) or _done
     except (KeyboardInterrupt, SystemExit):
         if _done:
             _report(_done, words, json)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-    _report(jobs or _done, words, json)
+    if not jobs:
+        raise RunError("no-results", "the sweeper ended without reporting any job.", hint="Their runs are in outputs.")
+    _report(jobs, words, json)
     if any(job["exit_code"] for job in jobs):
         raise typer.Exit(1)
 
@@ -144,7 +146,8 @@ def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool)
     folder = Path(jobs[0]["folder"])
     shown = os.path.relpath(folder)
     ranked = best_first([{k: v for k, v in job.items() if k != "folder"} for job in jobs])
-    summary = {"directory": str(folder) if shown.startswith("..") else shown, "overrides": list(words), "jobs": ranked}
+    place = str(folder) if shown.startswith("..") else shown
+    summary = {"directory": place, "overrides": list(words), "jobs": ranked}
     _write(folder / "sweep.json", summary)
     if as_json:
         render.print_json(summary)
@@ -157,14 +160,14 @@ def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool)
             " ".join(o for o in job["overrides"] if o not in same),
             *(job["metrics"].get(n) for n in names),
             "done" if job["exit_code"] == 0 else f"exit {job['exit_code']}",
-            job["directory"] and os.path.relpath(job["directory"], summary["directory"]),
+            job["directory"] and os.path.relpath(job["directory"], place),
         ]
         for job in ranked
     ]
     render.table(("job", "overrides", *names, "state", "run"), rows, right=("job", *names))
     monitor = next((job["monitor"] for job in ranked if job["monitor"]), None)
     by = f", best {monitor['name']} first" if monitor else ""
-    render.line(f"{len(jobs)} jobs{by}: {summary['directory']}/sweep.json")
+    render.line(f"{len(jobs)} jobs{by}: {place}/sweep.json")
     best = ranked[0]["directory"]
     if best and not ranked[0]["exit_code"]:
         render.next_steps(

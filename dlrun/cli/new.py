@@ -52,7 +52,8 @@ def new(
             f"`{target}` exists already.",
             hint=f"Choose another name, or overwrite it: dlrun new {name} --from {source} --force",
         )
-    _write(target, renamed(original.read_text("utf-8"), original.stem, stem))
+    text = renamed(original.read_text("utf-8"), original.stem, stem)
+    _write(target, pointed(text, original.parent, target.parent))
     if json:
         render.print_json({"file": target, "from": original})
         return
@@ -76,6 +77,18 @@ def renamed(text: str, before: str, name: str) -> str:
             line = re.sub(rf"(recipe=|dlrun \w+ ){re.escape(before)}\b", rf"\g<1>{name}", line)
         lines.append(re.sub(rf"^name:(\s*){re.escape(before)}\b", rf"name:\g<1>{name}", line))
     return "".join(lines)
+
+
+def pointed(text: str, before: Path, folder: Path) -> str:
+    """The recipe's text with its schema, given relative to the folder ``before``, found from ``folder``."""
+    import os
+
+    def found(line: re.Match[str]) -> str:
+        schema = (before / line[2]).resolve()
+        near = os.path.relpath(schema, folder.resolve())
+        return line[1] + (str(schema) if near.startswith(os.path.join("..", "..")) else near)
+
+    return re.sub(r"^(# yaml-language-server: \$schema=)([^\s:]+)$", found, text, flags=re.MULTILINE)
 
 
 def _find(source: str, config_dir: str | None) -> Path:

@@ -60,7 +60,8 @@ def predict(
         )
     from dlrun.run.directory import open_run
 
-    target = Path(out or asked) if out or asked else open_run(bare[0]).path / "predictions.csv"
+    named = out or asked
+    target = Path(named) if named else open_run(bare[0]).path / "predictions.csv"
     if target.suffix.lower() not in (".csv", ".jsonl"):
         raise DlrunError(
             "unknown-format", f"`{target}` is neither .csv nor .jsonl.", hint="Choose one of the two endings."

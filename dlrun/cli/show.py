@@ -29,6 +29,8 @@ def show(
 
     What is printed is itself a complete recipe.
     """
+    import shlex
+
     from dlrun.cli import render
     from dlrun.config import compose, dump
 
@@ -46,6 +48,14 @@ def show(
         return
     render.annotated(annotate(dump(composed.values), composed.origins))
     render.notes(composed.notes)
+    again = shlex.join(composed.overrides)
+    render.next_steps(
+        [
+            (f"dlrun check {again}", "layers, parameters and FLOPs"),
+            (f"dlrun train {again}", "train it"),
+            (f"dlrun new my_recipe --from {composed.recipe.name}", "a copy to edit"),
+        ]
+    )
 
 
 def annotate(text: str, origins: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -70,5 +80,7 @@ def annotate(text: str, origins: Mapping[str, str]) -> list[tuple[str, str]]:
             for i, value in enumerate(node.value):
                 walk(value, (*path, i))
 
-    walk(yaml.compose(text, yaml.SafeLoader), ())
+    root = yaml.compose(text, yaml.SafeLoader)
+    if root is not None:
+        walk(root, ())
     return [(line, ", ".join(found.get(i, ()))) for i, line in enumerate(text.splitlines())]

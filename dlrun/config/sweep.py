@@ -57,7 +57,7 @@ def multirun(
         _check_hydra(parsed, hydra.config_loader)
         words = list(overrides)
         config = hydra.compose_config(config_name="config", overrides=words, run_mode=RunMode.MULTIRUN)
-        folder = _folder(str(config.hydra.sweep.dir), parsed)
+        folder = folder_of(str(config.hydra.sweep.dir), parsed)
         if folder is not None:
             config.hydra.sweep.dir = str(folder)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(folder))}")  # each job composes anew
@@ -267,7 +267,7 @@ def _check(parsed: Sequence[Override], catalog: Catalog) -> None:
         raise DlrunErrors(errors)
 
 
-def _folder(configured: str, parsed: Sequence[Override]) -> Path | None:
+def folder_of(configured: str, parsed: Sequence[Override]) -> Path | None:
     """The sweep's folder: below the recipe's own when there is one recipe; None to leave it as configured."""
     head, _, stamp = configured.partition("/sweep/")
     if head != "outputs" or not stamp.startswith("multirun-") or any(o.key == "hydra.sweep.dir" for o in parsed):

@@ -178,7 +178,7 @@ def test_restoring_fills_missing_slots_with_zeros(plan: Plan, draw: Draw) -> Non
     state = engine.state()
     name = "dense_2.kernel"
     only = {f"{name}/exp_avg": state.slots[f"{name}/exp_avg"], f"{name}/momentum_buffer": state.weights[name]}
-    engine.restore(EngineState({name: 2 * state.weights[name]}, only))
+    engine.restore(EngineState({name: 2 * state.weights[name]}, only, scalars=state.scalars))
     after = engine.state()
     np.testing.assert_array_equal(after.weights[name], 2 * state.weights[name])
     np.testing.assert_array_equal(after.weights["conv2d_1.kernel"], state.weights["conv2d_1.kernel"])
@@ -205,7 +205,8 @@ def test_a_checkpoint_of_another_model_is_refused(plan: Plan, draw: Draw) -> Non
 
 def test_eager_and_compiled_agree_with_the_graph(make_plan: MakePlan, draw: Draw) -> None:
     specs = [
-        CNN[0],
+        # No bias before a norm: its gradient is rounding alone, which Adam brings to full size.
+        {"conv2d": {"filters": 4, "kernel": 3, "bias": False}},
         "batch_norm",
         {"max_pool2d": {"size": 2, "padding": "same"}},
         {"dropout": {"rate": 0.3}},

@@ -326,12 +326,19 @@ def test_device_choice(
     ("choice", "precision", "seen", "code", "path", "words"),
     [
         ({"name": "cuda"}, "float32", ["cpu"], "device-not-available", ("device", "name"), ["`cuda:0`", "`cpu`"]),
-        ({"name": "cuda", "index": 2}, "float32", ["cpu", "cuda:0"], "device-not-available", ("device", "index"), ["`cuda:2`", "`cuda:0`"]),
+        (
+            {"name": "cuda", "index": 2},
+            "float32",
+            ["cpu", "cuda:0"],
+            "device-not-available",
+            ("device", "index"),
+            ["`cuda:2`", "`cuda:0`"],
+        ),
         ({"name": "mps"}, "float32", ["cpu"], "device-not-available", ("device", "name"), ["`mps`"]),
         ({"name": "mps"}, "float64", ["cpu", "mps"], "precision-not-supported", ("precision",), ["`float64`", "`mps`"]),
         ({"name": "tpu"}, "float32", ["cpu"], "device-not-supported", ("device", "name"), ["`tpu`"]),
     ],
-)  # fmt: skip
+)
 def test_devices_refused(
     monkeypatch: pytest.MonkeyPatch,
     choice: dict[str, Any],

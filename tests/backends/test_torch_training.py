@@ -20,6 +20,7 @@ from dlrun.losses import losses
 from dlrun.optimizers import optimizers
 from dlrun.plan import Plan
 from dlrun.randomness import derive, epoch_order, keep_mask, step_key
+from dlrun.recipe import Train
 
 Maker = Callable[..., Plan]
 Draw = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -47,7 +48,9 @@ def compiled(plan: Plan) -> TorchEngine:
     return load_backend("torch").compile(plan)  # type: ignore[return-value]
 
 
-def train(plan: Plan, data: tuple[np.ndarray, np.ndarray], steps: int, engine: TorchEngine | None = None, first: int = 0):
+def train(
+    plan: Plan, data: tuple[np.ndarray, np.ndarray], steps: int, engine: TorchEngine | None = None, first: int = 0
+):
     """Engine and losses after some updates, in epochs of one order each."""
     engine = engine or compiled(plan)
     engine.attach(*data)
@@ -60,6 +63,11 @@ def train(plan: Plan, data: tuple[np.ndarray, np.ndarray], steps: int, engine: T
 
 def rate(plan: Plan, step: int) -> float:
     return plan.recipe.optimizer.learning_rate * (1.0 if step < 30 else 0.1)
+
+
+def changed(plan: Plan, **fields: Any) -> Plan:
+    """The plan with other fields in its recipe."""
+    return dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, **fields))
 
 
 def same_bits(a: EngineState, b: EngineState) -> bool:
@@ -241,13 +249,11 @@ def test_moving_average(make_plan: Maker, draw: Draw) -> None:
     for step in range(4):
         train(plan, data, 1, engine, step)
         now = engine.state().weights
-        expected = {
-            k: 0.8 * expected[k] + 0.2 * v if step and k in trained else v.copy() for k, v in now.items()
-        }
+        expected = {k: 0.8 * expected[k] + 0.2 * v if step and k in trained else v.copy() for k, v in now.items()}
     state = engine.state()
     for k, v in expected.items():
         np.testing.assert_allclose(state.ema[k], v, rtol=1e-12, atol=1e-15)
-    plain = compiled(dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, train=type(plan.recipe.train)())))
+    plain = compiled(changed(plan, train=Train()))
     plain.restore(EngineState(state.ema))
     np.testing.assert_array_equal(engine.infer(data[0]), plain.infer(data[0]))
 
@@ -257,10 +263,8 @@ def test_moving_average(make_plan: Maker, draw: Draw) -> None:
 
 def test_portable_masks_are_the_reference_bits(make_plan: Maker, draw: Draw) -> None:
     """The layer itself: kept elements are scaled, the others 0, also in parts of a batch."""
-    plan = make_plan([{"dropout": {"rate": 0.3, "name": "drop"}}, "flatten", {"dense": {"units": 3}}], (3, 4, 2), classes=3)
-    plan = dataclasses.replace(
-        plan, recipe=dataclasses.replace(plan.recipe, train=type(plan.recipe.train)(portable_dropout=True))
-    )
+    specs = [{"dropout": {"rate": 0.3, "name": "drop"}}, "flatten", {"dense": {"units": 3}}]
+    plan = make_plan(specs, (3, 4, 2), classes=3, train={"portable_dropout": True})
     engine = compiled(plan)
     layer = next(m for m in engine.native().modules() if isinstance(m, Dropout))
     key = step_key(derive(plan.recipe.seed, "dropout", "drop"), 5)
@@ -279,7 +283,7 @@ def test_native_masks_depend_on_seed_layer_step_and_part_only(make_plan: Maker) 
     x = torch.ones(40, 1000, dtype=torch.float64)
 
     def masks(seed: int = 3, step: int = 0, part: int = 0) -> list[np.ndarray]:
-        engine = compiled(dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, seed=seed)))
+        engine = compiled(changed(plan, seed=seed))
         found = []
         for m in engine.native().modules():
             if isinstance(m, Dropout):
@@ -317,7 +321,7 @@ def test_mixed_precision_trains(make_plan: Maker, draw: Draw, precision: str) ->
     assert all(v.dtype == np.float32 for v in state.weights.values())
     assert engine.infer(x).dtype == np.float32
     assert set(state.scalars) == ({"loss_scale", "clean_steps"} if precision == "float16" else set())
-    single = compiled(dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, precision="float32")))
+    single = compiled(changed(plan, precision="float32"))
     single.restore(EngineState(state.weights))
     difference = np.abs(single.infer(x) - engine.infer(x)).max()
     assert 0 < difference < 0.3, "only rounding may differ, and some must"

@@ -36,7 +36,7 @@ def test_lines_say_what_begins_and_each_epoch():
     assert "digits on torch (cpu): 5,130 parameters, 1,297 samples for training, 200 for validation" in text
     assert "3 epochs of 12 steps" in text
     assert "note: schedule changed." in text
-    assert "epoch 1/3  train_loss 0.5000  val_accuracy 0.9877  1:15  best" in text
+    assert "epoch 1/3  train_loss 0.5000  val_accuracy 0.9877  1:15  best\n" in text
     assert "step 1/12" not in text  # ten seconds have not passed
     assert "\x1b" not in text
 

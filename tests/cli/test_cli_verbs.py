@@ -147,6 +147,14 @@ def test_new_copies_the_comments_and_is_trainable(run, folder):
     assert run("check", "mine")[0] == 0
 
 
+def test_new_still_knows_its_schema(run, folder):
+    for out in ("recipes", "elsewhere/deep"):
+        assert run("new", "own", "--from", "digits", "--out", out)[0] == 0
+        first = (folder / out / "own.yaml").read_text().splitlines()[0]
+        schema = Path(out) / first.removeprefix("# yaml-language-server: $schema=")
+        assert "optimizer" in json.loads(schema.read_text())["properties"]
+
+
 def test_new_does_not_overwrite(run, folder):
     before = (folder / "recipes" / "tiny.yaml").read_text()
     code, _, err = run("new", "tiny", "--from", "digits")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.errors import DlrunError, DlrunErrors
+from dlrun.errors import DlrunError, DlrunErrors, dotted
 
 SMALL = """\
 data: {source: digits, batch_size: 64, validation: 100}
@@ -64,3 +64,21 @@ def mistakes() -> Callable[..., list[DlrunError]]:
         return list(caught.value.errors)
 
     return find
+
+
+@pytest.fixture
+def check(recipe: Callable[..., str], mistakes: Callable[..., list[DlrunError]]) -> Callable[..., None]:
+    """Compose a recipe with one mistake: it is reported once, with its code, place, path and words."""
+
+    def one(text: str, code: str, place: str, path: str | None, words: list[str]) -> None:
+        errors = mistakes(recipe(text))
+        if text:  # an empty file lacks both data and a model
+            assert len(errors) == 1, [str(e) for e in errors]
+        error = errors[0]
+        assert error.code == code, str(error)
+        assert str(error.where) == (f"small.yaml:{place}" if place else "small.yaml")
+        assert path is None or dotted(error.path) == path
+        for word in words:
+            assert word in str(error)
+
+    return one

@@ -100,6 +100,14 @@ def test_a_recipe_can_start_from_another(folder):
     assert recipe.optimizer.learning_rate == 0.01  # adam's rate in the first recipe means nothing to sgd
 
 
+def test_a_choice_is_inherited_with_its_options_file(folder):
+    write(folder / "lab" / "optimizer" / "heavy.yaml", text="name: sgd\nmomentum: 0.95\n")
+    write(folder / "lab" / "base.yaml", text=TEXT + "optimizer: {name: heavy, learning_rate: 0.3}\n")
+    write(folder / "lab" / "child.yaml", text="defaults: [base]\nseed: 4\n")
+    optimizer = compose(["recipe=child"], config_dir="lab").recipe.optimizer
+    assert (optimizer.kind, optimizer.momentum, optimizer.learning_rate) == ("sgd", 0.95, 0.3)
+
+
 def test_further_groups_of_the_user(folder):
     write(folder / "lab" / "experiment" / "long.yaml", text="# @package _global_\ntrain: {epochs: 50}\n")
     write(folder / "small.yaml")

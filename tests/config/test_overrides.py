@@ -224,6 +224,13 @@ def test_another_source_drops_the_fields_of_the_first(folder, recipe):
     )
 
 
+@pytest.mark.parametrize("written", ["cuda:1", "{name: 'cuda:1'}", "{name: cuda, index: 1}"])
+def test_a_device_with_its_index(recipe, written):
+    device = compose([recipe(PLAIN + f"device: {written}\n")]).recipe.device
+    assert (device.name, device.index) == ("cuda", 1)
+    assert compose([recipe(PLAIN + f"device: {written}\n"), "device=cpu"]).recipe.device.index is None
+
+
 def test_a_dry_run(recipe):
     train = compose([recipe()], smoke=True).recipe.train
     assert (train.epochs, train.limit_batches) == (1, 8)

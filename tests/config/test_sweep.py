@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -81,14 +82,19 @@ def test_the_folder_of_a_sweep(recipe, folder):
     assert Path(multirun([recipe(), "seed=1", "output.root=other"], job)[0][2]).parts[-3:-1] == ("other", "small")
 
 
-def test_two_sweeps_in_the_same_second_have_folders_of_their_own(recipe):
-    folders = {multirun([recipe(), "seed=1"], job)[0][2] for _ in range(3)}
-    assert len(folders) == 3
+def test_two_sweeps_in_the_same_second_have_folders_of_their_own(folder):
+    from dlrun.config.sweep import folder_of
+
+    found = []
+    for _ in range(3):
+        found.append(folder_of("outputs/sweep/multirun-2026-01-02_03-04-05", ()))
+        found[-1].mkdir(parents=True)
+    assert [str(p) for p in found] == [
+        f"outputs/digits/multirun-2026-01-02_03-04-05{ending}" for ending in ("", "-2", "-3")
+    ]
 
 
 def test_hydra_leaves_the_process_and_the_folder_as_they_were(recipe, folder, capfd):
-    import logging
-
     before = (os.getcwd(), list(logging.getLogger().handlers), logging.getLogger().level)
     (_, _, place), _ = multirun([recipe(), "seed=1,2"], job)
     assert (os.getcwd(), logging.getLogger().handlers, logging.getLogger().level) == before
@@ -188,8 +194,11 @@ def test_what_hydra_shows(recipe):
     assert "hydra:" in both and "batch_size: 64" in both
     defaults = show_hydra([recipe(), "optimizer=sgd"], info="defaults")
     assert "optimizer/sgd" in defaults and "recipe/" in defaults
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
     for topic in ("config", "defaults-tree", "plugins", "searchpath", "all"):
         assert show_hydra([recipe()], info=topic).strip()
+    assert (root.handlers, root.level) == before
 
 
 def test_what_hydra_shows_of_a_mistake(recipe, mistakes_of_sweep):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -98,13 +99,17 @@ class _Adam(Rule):
     """
 
     def slot_scales(self) -> dict[str, float]:
+        return self._scales
+
+    @cached_property
+    def _scales(self) -> dict[str, float]:
         dtype = next((np.dtype(w.dtype.name) for w in self.weights.values()), np.dtype("float32")).type
         gains = [float(dtype(1) - dtype(b)) / (1 - b) for b in self.spec.betas]
         return {slot: gain for slot, gain in zip(self.spec.slots(), gains, strict=True) if gain != 1}
 
     def scalars(self, t: int, rate: float) -> tuple[float, ...]:
         first, second = self.spec.betas
-        scales = self.slot_scales()
+        scales = self._scales
         gain = math.sqrt(scales.get("exp_avg_sq", 1.0))
         root = math.sqrt(1 - second**t) * gain
         rescaled = rate * root / (1 - first**t) / scales.get("exp_avg", 1.0)

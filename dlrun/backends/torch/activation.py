@@ -87,14 +87,7 @@ class HardSigmoid(nn.Module):
 
 @lowers(activation.HardSwish)
 def hard_swish(layer: activation.HardSwish, node: Node) -> nn.Module:
-    return HardSwish()
-
-
-class HardSwish(nn.Module):
-    """x relu6(x + 3) / 6; ``nn.Hardswish`` has another gradient at exactly 3."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * (F.relu6(x + 3) / 6)
+    return nn.Hardswish(inplace=False)
 
 
 @lowers(activation.Softmax)

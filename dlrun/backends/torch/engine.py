@@ -212,7 +212,6 @@ class TorchEngine:
             self._average.restore(state.ema)
         if self._scale is not None:
             self._scale.restore(state.scalars)
-        self._step.forget_count()
 
     # Facts
 

@@ -68,12 +68,12 @@ class Step:
         """
         if self._counted != step:  # restored, or an update was skipped
             set_step(self._optimizer, step)
+            self._counted = step
         for parameter in self._parameters:
             parameter.grad = None
         self._clock.step = step
         loss = self._whole(*parts[0]) if len(parts) == 1 else self._in_parts(parts)
         if self._scale is not None and not self._scale.unscale(self._gradients()):
-            self._counted = step
             return loss
         if self._clip_value is not None:
             clip_grad_value_(self._parameters, clip_value=self._clip_value)
@@ -118,7 +118,3 @@ class Step:
 
     def _gradients(self) -> list[torch.Tensor]:
         return [p.grad for p in self._parameters if p.grad is not None]
-
-    def forget_count(self) -> None:
-        """Set the optimizer's update count anew before the next update."""
-        self._counted = -1
