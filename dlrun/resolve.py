@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from dlrun.data.source import Place, Signature
 from dlrun.data.transforms import combined_affine
@@ -42,7 +43,8 @@ def build_model(model: Model, signature: Signature, task: str) -> Graph:
 
 def _with_width(layer: Layer, classes: int) -> Layer:
     if isinstance(layer, Dense) and layer.units is None:
-        return dataclasses.replace(layer, units=classes)
+        filled: dict[str, Any] = {"units": classes}
+        return dataclasses.replace(layer, **filled)
     return layer
 
 
@@ -73,7 +75,7 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
         except DlrunError as error:
             error.path = ("metrics", i, *error.path[1:])
             errors.append(error)
-    _check_train(recipe, train, errors)
+    _check_train(recipe, train, validation, errors)
     if errors:
         raise DlrunErrors(errors)
     steps = math.ceil(train / recipe.data.batch_size)
@@ -133,7 +135,7 @@ def _check_task(task: type[Task], signature: Signature, errors: list[DlrunError]
         )
 
 
-def _check_train(recipe: Recipe, samples: int, errors: list[DlrunError]) -> None:
+def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[DlrunError]) -> None:
     data, train = recipe.data, recipe.train
     if samples and data.batch_size > samples:
         errors.append(
@@ -152,11 +154,11 @@ def _check_train(recipe: Recipe, samples: int, errors: list[DlrunError]) -> None
                 path=("train", "micro_batches"),
             )
         )
-    if train.early_stopping is not None and recipe.data.validation == 0:
+    if train.early_stopping is not None and validation == 0:
         errors.append(
             DlrunError(
                 "contradiction",
-                "`train.early_stopping` needs validation samples, but `data.validation` is 0.",
+                f"`train.early_stopping` needs validation samples; `data.validation: {data.validation}` gives none.",
                 path=("train", "early_stopping"),
                 hint="Set `data.validation: 0.1`, or remove `early_stopping`.",
             )

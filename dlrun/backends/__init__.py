@@ -50,4 +50,5 @@ def load_backend(name: str) -> Backend:
         DlrunError: ``unknown-backend`` or ``backend-not-installed``.
     """
     check_backend(name)
-    return importlib.import_module(f"dlrun.backends.{name}").BACKEND
+    backend: Backend = importlib.import_module(f"dlrun.backends.{name}").BACKEND
+    return backend

@@ -21,7 +21,7 @@ backend = load_backend(sys.argv[1])
 print(json.dumps({"devices": backend.devices(), "formats": list(backend.export_formats)}))
 """
 _PROBE_TIMEOUT_S = 180
-_NEEDED = ("typer", "rich", "hydra-core", "omegaconf", "pydantic", "numpy", "safetensors", "pyyaml", "pillow")
+_NEEDED = ("typer", "rich", "hydra-core", "omegaconf", "numpy", "safetensors", "pyyaml", "pillow")
 _OPTIONAL = {
     "tensorboard": "TensorBoard event files",
     "matplotlib": "learning curves",

@@ -122,7 +122,8 @@ class Typing:
             cls = registry.get(name, path)
         except DlrunError as error:
             if registry.role == "layer":
-                error.hint = f"{error.hint or ''} List them: dlrun layers".strip()
+                names = ", ".join(f"`{n}`" for n in registry)
+                error.hint = f"{error.hint or ''} Layers: {names}.".strip()
             self.errors.append(error)
             return BROKEN
         if body.value is None:

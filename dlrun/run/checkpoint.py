@@ -163,7 +163,7 @@ def prune(folder: Path, keep: int, best_step: int | None) -> None:
 
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        state = json.loads(_read(path / "state.json", path))
+        state: dict[str, Any] = json.loads(_read(path / "state.json", path))
         digest = state.pop("sha256")
     except (ValueError, KeyError, AttributeError, TypeError):
         raise _corrupt(path, "state.json is not complete JSON") from None

@@ -59,9 +59,10 @@ class RunDirectory:
     def best(self) -> dict[str, Any] | None:
         """``{"step", "monitor", "value"}`` of the best checkpoint, if one was chosen."""
         try:
-            return json.loads((self.path / "best.json").read_text())
+            best: dict[str, Any] = json.loads((self.path / "best.json").read_text())
         except (OSError, ValueError):
             return None
+        return best
 
     def default_checkpoint(self) -> Path:
         """The best checkpoint, or the last one where none was chosen.
@@ -129,9 +130,10 @@ class RunDirectory:
     def sessions(self) -> list[dict[str, Any]]:
         """Every start so far, oldest first."""
         try:
-            return json.loads(self.environment_file.read_text())["sessions"]
+            sessions: list[dict[str, Any]] = json.loads(self.environment_file.read_text())["sessions"]
         except (OSError, ValueError, KeyError):
             return []
+        return sessions
 
 
 def create_run(output: Output, recipe: str, backend: str) -> RunDirectory:

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dlrun.backends.base import Engine
-from dlrun.data.feed import Feed
+from dlrun.data.feed import Feed, Part
 from dlrun.data.source import Place
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.metrics.evaluation import Evaluation
@@ -99,14 +99,14 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
     if split not in present:
         raise DlrunError("unknown-split", f"`{split}` is not a split of this data.", hint=did_you_mean(split, present))
     feed = Feed(plan, Place(plan.recipe.data.root, plan.recipe.data.download))
-    metrics = evaluate_split(plan, model.engine, feed, split)
+    metrics = evaluate_split(plan, model.engine, feed, cast(Part, split))
     samples = sizes[split]
     if plan.recipe.train.limit_batches is not None:
         samples = min(samples, plan.recipe.train.limit_batches * plan.recipe.data.eval_batch_size)
     return EvalResult(model.run.path, model.checkpoint, split, plan.recipe.backend.name, samples, metrics)
 
 
-def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: str) -> dict[str, Any]:
+def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part) -> dict[str, Any]:
     """Loss and metrics of a split: ``{"loss": …, "accuracy": …}``."""
     evaluation = Evaluation(plan.recipe.loss, plan.recipe.metrics, plan.signature.classes)
     limit = plan.recipe.train.limit_batches

@@ -304,6 +304,22 @@ def test_native_masks_depend_on_seed_layer_step_and_part_only(make_plan: Maker) 
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_is_for_convolutions_and_dense_layers(make_plan: Maker, draw: Draw, precision: str) -> None:
+    plan = make_plan([*CNN, "softmax"], (8, 8, 2), classes=3, precision=precision)
+    engine = compiled(plan)
+    formats: dict[str, set[torch.dtype]] = {}
+    for module in engine.native().modules():
+        if not list(module.children()):
+            module.register_forward_hook(
+                lambda m, inputs, output: formats.setdefault(type(m).__name__, set()).add(output.dtype)
+            )
+    train(plan, draw(plan), 1, engine)
+    assert formats["Conv2d"] == formats["Linear"] == {getattr(torch, precision)}
+    for kind in ("BatchNorm2d", "ChannelLayerNorm", "Softmax"):
+        assert formats[kind] == {torch.float32}, kind
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_mixed_precision_trains(make_plan: Maker, draw: Draw, precision: str) -> None:
     plan = make_plan(
         [*CNN[:4], {"dropout": {"rate": 0.1}}, *CNN[4:6], CNN[7]],
@@ -344,7 +360,7 @@ def test_float16_overflow_skips_the_update(make_plan: Maker, draw: Draw) -> None
 
 
 def test_float16_scaling_changes_nothing_but_rounding(make_plan: Maker, draw: Draw) -> None:
-    plan = make_plan(MLP, (2, 2, 1), classes=3, optimizer="adam", precision="float16")
+    plan = make_plan(MLP, (2, 2, 1), classes=3, optimizer={"name": "sgd", "learning_rate": 0.1}, precision="float16")
     results = []
     for scale in (2.0**4, 2.0**12):
         engine = compiled(plan)
