@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.backends.base import Engine
+from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
 from dlrun.errors import RunError
 from dlrun.files import write_atomic, write_json
@@ -26,6 +27,7 @@ from dlrun.run.events import CheckpointSaved, EpochEnded, Event, Listener, Progr
 from dlrun.run.interrupt import Interrupt
 from dlrun.run.pace import Pace
 from dlrun.run.tracker import make_tracker
+from dlrun.run.writer import Writer
 
 if TYPE_CHECKING:
     from dlrun.config import Composed
@@ -72,18 +74,23 @@ class Trainer:
         self.latest: dict[str, Any] = {}
         main = self.recipe.metrics[0].names() if self.recipe.metrics else ()
         self.monitor = self.recipe.train.monitor or (main[0] if main else "loss")
-        self._saved_step = -1
+        self.writer = Writer()
+        self._saved_key = -1
 
     # -- the run as a whole ---------------------------------------------------------------
 
     def run_all(self) -> TrainResult:
         """Train from the current position to the end, evaluate, and close the run."""
-        self._begin()
-        with Interrupt() as interrupt:
-            reason = self._epochs(interrupt)
-            if reason != "interrupted":
-                self._test()
-        return self._end(reason, interrupt.exit_code)
+        try:
+            self._begin()
+            with Interrupt() as interrupt:
+                reason = self._epochs(interrupt)
+                self._saved()
+                if reason != "interrupted":
+                    self._test()
+            return self._end(reason, interrupt.exit_code)
+        finally:
+            self.writer.close()
 
     def _epochs(self, interrupt: Interrupt) -> str:
         while self.at.epoch < self.recipe.train.epochs:
@@ -289,23 +296,32 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint unless this step has one; the engine's weights must be finite."""
         key = self.at.step * 2 + int(self.at.finished)
-        if key == self._saved_step:
+        if key == self._saved_key:
             return
+        self._saved()
         state = self.engine.state()
         wrong = [name for name, value in state.weights.items() if not np.isfinite(value).all()]
         if wrong:
             raise self._not_finite(self.at.step, f"weight `{wrong[0]}` became infinite or not a number")
         facts = {**self.session, "total_steps": self.plan.total_steps, "steps_per_epoch": self.plan.steps_per_epoch}
-        path = checkpoint.save(self.run.checkpoint_folder, self.at, state, facts)
-        self._saved_step = key
-        if self.at.best is not None:
-            write_json(self.run.path / "best.json", self.at.best)
-        checkpoint.prune(
-            self.run.checkpoint_folder,
-            self.recipe.train.checkpoints.keep,
-            self.at.best["step"] if self.at.best else None,
-        )
-        self._emit(CheckpointSaved(str(path), self.at.step))
+        position = dataclasses.replace(self.at)
+        self.writer.start(lambda: self._write(position, state, facts))
+        self._saved_key = key
+
+    def _write(self, position: Position, state: EngineState, facts: dict[str, Any]) -> CheckpointSaved:
+        """Checkpoint, pointer to the best one, and room for the next; runs beside training."""
+        folder, best = self.run.checkpoint_folder, position.best
+        path = checkpoint.save(folder, position, state, facts)
+        if best is not None:
+            write_json(self.run.path / "best.json", best)
+        checkpoint.prune(folder, self.recipe.train.checkpoints.keep, best["step"] if best else None)
+        return CheckpointSaved(str(path), position.step)
+
+    def _saved(self) -> None:
+        """Wait for the checkpoint being written, if there is one, and say that it is there."""
+        event = self.writer.wait()
+        if event is not None:
+            self._emit(event)
 
     def _end(self, reason: str, exit_code: int) -> TrainResult:
         self.metrics_file.close()
@@ -333,6 +349,7 @@ class Trainer:
             listener(event)
 
     def _not_finite(self, step: int, what: str) -> RunError:
+        self._saved()
         saved = self.run.checkpoints()
         rate = self.recipe.optimizer.learning_rate
         good = f"Last good checkpoint: {saved[-1]}. " if saved else "No checkpoint had been written yet. "

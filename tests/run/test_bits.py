@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-RECIPE = ["recipe=mnist", "train.epochs=2", "train.limit_batches=25", "data.validation=300", "device.threads=2"]
+RECIPE = [
+    "recipe=mnist",
+    "model.layers.conv2d_1.filters=4",
+    "model.layers.conv2d_2.filters=8",
+    "train.epochs=2",
+    "train.limit_batches=25",
+    "data.validation=300",
+    "device.threads=2",
+]
 TIMINGS = ("train_seconds", "samples_per_s", "elapsed", "seconds")
 
 

@@ -10,9 +10,12 @@ import pytest
 SCRIPT = Path(__file__).parent / "dying_train.py"
 RECIPE = [
     "recipe=mnist",
+    "model.layers.conv2d_1.filters=4",
+    "model.layers.conv2d_2.filters=8",
+    "data.batch_size=32",
     "train.epochs=3",
-    "train.limit_batches=30",
-    "train.checkpoints.every_steps=7",
+    "train.limit_batches=150",
+    "train.checkpoints.every_steps=35",
     "device.threads=2",
     "data.validation=500",
     "train.ema=0.9",
@@ -26,7 +29,7 @@ def run(trap: str, count: int, *args: str, cwd: Path) -> subprocess.CompletedPro
 
 def arrays(folder: Path) -> dict[str, bytes]:
     last = sorted((folder / "checkpoints").glob("step-*"))[-1]
-    assert last.name == "step-00000090"
+    assert last.name == "step-00000450"
     return {p.name: p.read_bytes() for p in last.glob("*.safetensors")}
 
 
