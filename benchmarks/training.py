@@ -31,8 +31,8 @@ RIVALS = {
     ("tensorflow", "mlp"): ("tensorflow_loop", "keras_fit"),
     ("tensorflow", "cnn"): ("tensorflow_loop", "keras_fit"),
 }
-EPOCHS = {"mlp": 10, "cnn": 4}
-BATCHES: dict[str, int | None] = {"mlp": None, "cnn": 60}
+EPOCHS = {"mlp": 7, "cnn": 3}
+BATCHES: dict[str, int | None] = {"mlp": None, "cnn": 25}
 """Updates per epoch: all 430, or fewer for the network that takes a minute per epoch."""
 
 
@@ -86,9 +86,11 @@ def summary(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def compare(backend: str, model: str, pairs: int, epochs: int, batches: int | None) -> list[dict[str, Any]]:
+def compare(
+    backend: str, model: str, rivals: tuple[str, ...], pairs: int, epochs: int, batches: int | None
+) -> list[dict[str, Any]]:
     """Run dlrun and its rivals in turn, ``pairs`` times; ratios are taken within a turn."""
-    names = ("dlrun", *RIVALS[backend, model])
+    names = ("dlrun", *rivals)
     rates: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(pairs):
         for name in names if turn % 2 == 0 else reversed(names):
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--models", nargs="+", choices=EPOCHS, default=list(EPOCHS))
     parser.add_argument("--backends", nargs="+", choices=("torch", "tensorflow"), default=["torch", "tensorflow"])
+    parser.add_argument("--loops-only", action="store_true", help="leave Lightning and Keras fit out")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "benchmarks" / "training.json")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -138,7 +141,8 @@ def main() -> None:
     for model in args.models:
         for backend in args.backends:
             pairs, epochs, batches = (1, WARM + 1, 10) if args.quick else (args.pairs, EPOCHS[model], BATCHES[model])
-            rows += compare(backend, model, pairs, epochs, batches)
+            rivals = RIVALS[backend, model][: 1 if args.loops_only else None]
+            rows += compare(backend, model, rivals, pairs, epochs, batches)
             args.out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
     print(table(rows))
     print(f"\nwritten to {args.out}")
