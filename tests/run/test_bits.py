@@ -11,7 +11,6 @@ RECIPE = [
     "recipe=mnist",
     "model.layers.conv2d_1.filters=4",
     "model.layers.conv2d_2.filters=8",
-    "train.epochs=2",
     "train.limit_batches=25",
     "data.validation=300",
     "device.threads=2",
@@ -33,11 +32,11 @@ def result(run: Path) -> tuple[dict[str, bytes], list[dict[str, object]]]:
 
 
 def test_bits_do_not_depend_on_how_a_run_is_watched(data_root: Path, tmp_path: Path) -> None:
-    sweep = cli("train", "-m", *RECIPE, "backend=torch,tensorflow", "--json", cwd=tmp_path)
+    sweep = cli("train", "-m", *RECIPE, "train.epochs=2", "backend=torch,tensorflow", "--json", cwd=tmp_path)
     jobs = json.loads(sweep.stdout)["jobs"]
     assert len(jobs) == 2
     for job, backend in zip(jobs, ("torch", "tensorflow"), strict=True):
-        same = [*RECIPE, f"backend={backend}"]
+        same = [*RECIPE, "train.epochs=2", f"backend={backend}"]
         cli("train", *same, "output.name=a", "--quiet", cwd=tmp_path)
         expected = result(tmp_path / "outputs/mnist/a")
         assert expected[1], "the run recorded nothing"
@@ -52,7 +51,7 @@ def test_bits_do_not_depend_on_how_a_run_is_watched(data_root: Path, tmp_path: P
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])
 def test_stopped_and_extended_equals_uninterrupted(backend: str, data_root: Path, tmp_path: Path) -> None:
     same = [*RECIPE, f"backend={backend}", "schedule=constant"]
-    cli("train", *same, "output.name=whole", cwd=tmp_path)
+    cli("train", *same, "train.epochs=2", "output.name=whole", cwd=tmp_path)
     cli("train", *same, "train.epochs=1", "output.name=short", cwd=tmp_path)
     extended = cli("train", f"resume={tmp_path / 'outputs/mnist/short'}", "train.epochs=2", cwd=tmp_path)
     assert "now spans 50 updates instead of 25" in extended.stderr + extended.stdout
