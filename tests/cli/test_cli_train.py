@@ -219,6 +219,8 @@ def test_ctrl_c_reaches_the_job_of_a_sweep_which_saves(place):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a shell starts its background jobs with SIGINT ignored, which these tests would inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in sweep.stderr:
         if line.startswith("[1] epoch"):
