@@ -57,8 +57,12 @@ class Engine(Protocol):
         """The same for batches that come from the host, ``len(batches) == len(rates)``."""
         ...
 
-    def infer(self, x: np.ndarray) -> np.ndarray:
-        """Outputs (N, *) in evaluation mode for preprocessed samples, EMA weights if kept.
+    def upload(self, x: np.ndarray) -> Any:
+        """Preprocessed samples (N, *) on the device, for ``infer`` to read as often as it is asked to."""
+        ...
+
+    def infer(self, x: np.ndarray | Any) -> np.ndarray:
+        """Outputs (N, *) in evaluation mode for preprocessed or uploaded samples, EMA weights if kept.
 
         Returns float32 (float64 under that precision). One forward pass over the whole batch.
         """

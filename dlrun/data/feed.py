@@ -41,7 +41,11 @@ class Feed:
     @property
     def resident(self) -> bool:
         """Whether the preprocessed training samples are kept in memory whole (``data.memory_mb``)."""
-        return self._fits(self.size("train"), self.plan.array_dtype)
+        return self.holds("train")
+
+    def holds(self, part: Part) -> bool:
+        """Whether a part's preprocessed samples may be kept in memory whole (``data.memory_mb``)."""
+        return self._fits(self.size(part), self.plan.array_dtype)
 
     @property
     def x(self) -> np.ndarray:
@@ -106,7 +110,7 @@ class Feed:
         size = self._present(part)
         starts = range(0, size, data.eval_batch_size)[:limit]
         whole_is_wanted = len(starts) * data.eval_batch_size >= size
-        if part in self._whole or (whole_is_wanted and self._fits(size, self.plan.array_dtype)):
+        if part in self._whole or (whole_is_wanted and self.holds(part)):
             x, y = self._all(part)
             return ((x[i : i + data.eval_batch_size], y[i : i + data.eval_batch_size]) for i in starts)
         rows = np.arange(size)

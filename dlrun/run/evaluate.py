@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+import numpy as np
 
 from dlrun.backends.base import Engine
 from dlrun.data.feed import Feed, Part
@@ -108,8 +109,12 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
 
 def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part) -> dict[str, Any]:
     """Loss and metrics of a split: ``{"loss": …, "accuracy": …}``."""
+    return evaluate_batches(plan, engine, feed.eval_batches(split, plan.recipe.train.limit_batches))
+
+
+def evaluate_batches(plan: Plan, engine: Engine, batches: Iterable[tuple[Any, np.ndarray]]) -> dict[str, Any]:
+    """The same for batches of preprocessed or uploaded samples and their labels."""
     evaluation = Evaluation(plan.recipe.loss, plan.recipe.metrics, plan.signature.classes)
-    limit = plan.recipe.train.limit_batches
-    for x, y in itertools.islice(feed.eval_batches(split), limit):
+    for x, y in batches:
         evaluation.add(engine.infer(x), y)
     return evaluation.result()

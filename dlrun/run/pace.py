@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TARGET_S = 0.25
+TARGET_S = 0.5
 """Aimed duration of one call of the engine, in seconds."""
 LARGEST = 1024
 

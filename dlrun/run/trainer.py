@@ -22,7 +22,7 @@ from dlrun.run import checkpoint, environment
 from dlrun.run.checkpoint import Position
 from dlrun.run.curve import draw_curve
 from dlrun.run.directory import RunDirectory
-from dlrun.run.evaluate import evaluate_split
+from dlrun.run.evaluate import evaluate_batches, evaluate_split
 from dlrun.run.events import CheckpointSaved, EpochEnded, Event, Listener, Progress, RunEnded, RunStarted
 from dlrun.run.interrupt import Interrupt
 from dlrun.run.pace import Pace
@@ -75,6 +75,7 @@ class Trainer:
         main = self.recipe.metrics[0].names() if self.recipe.metrics else ()
         self.monitor = self.recipe.train.monitor or (main[0] if main else "loss")
         self.writer = Writer()
+        self._validation: list[tuple[Any, np.ndarray]] | None = None
         self._saved_key = -1
 
     # -- the run as a whole ---------------------------------------------------------------
@@ -221,7 +222,13 @@ class Trainer:
     def _validate(self) -> dict[str, Any]:
         if self.plan.validation_samples == 0:
             return {}
-        result = evaluate_split(self.plan, self.engine, self.feed, "validation")
+        if self._validation is None and self.feed.holds("validation"):
+            batches = self.feed.eval_batches("validation", self.recipe.train.limit_batches)
+            self._validation = [(self.engine.upload(x), y) for x, y in batches]
+        if self._validation is not None:
+            result = evaluate_batches(self.plan, self.engine, self._validation)
+        else:
+            result = evaluate_split(self.plan, self.engine, self.feed, "validation")
         return {f"val_{key}": value for key, value in result.items()}
 
     def _note_best(self, metrics: dict[str, Any]) -> bool:

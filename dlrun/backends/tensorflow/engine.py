@@ -86,12 +86,17 @@ class TensorFlowEngine:
             ]
             return np.array([loss.numpy() for loss in losses], np.float64)
 
-    def infer(self, x: np.ndarray) -> np.ndarray:
+    def upload(self, x: np.ndarray) -> tf.Tensor:
+        """Preprocessed samples on the device, for ``infer``."""
+        with self._on_device():
+            return tf.constant(x, self._plan.array_dtype)
+
+    def infer(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Outputs in evaluation mode, EMA weights if kept."""
         with self._on_device():
             averaged = self._average is not None and self._average.started
             forward = self._programs.averaged if averaged else self._programs.forward
-            return forward(tf.constant(x, self._plan.array_dtype)).numpy()
+            return forward(x if tf.is_tensor(x) else self.upload(x)).numpy()
 
     def state(self) -> EngineState:
         """A copy of everything training changes."""

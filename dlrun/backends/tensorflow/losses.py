@@ -27,6 +27,10 @@ class LoweredLoss:
         """Weighted sum of values for outputs x and targets y."""
         raise NotImplementedError
 
+    def divided(self, total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        """The loss: by default no weight can be zero."""
+        return total / weight
+
     def weight(self, y: tf.Tensor) -> tf.Tensor:
         """Sum of weights: by default 1 for each number in the targets."""
         return tf.cast(tf.size(y), self.dtype)
@@ -58,6 +62,11 @@ class SoftmaxCrossEntropy(LoweredLoss):
         if self.spec.class_weights is None:
             return super().weight(y)
         return tf.reduce_sum(tf.gather(self._class_weights(), y))
+
+    def divided(self, total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        if self.spec.class_weights is None:
+            return super().divided(total, weight)
+        return tf.math.divide_no_nan(total, weight)
 
     def _class_weights(self) -> tf.Tensor:
         return tf.constant(np.asarray(self.spec.class_weights, np.float64), self.dtype)

@@ -92,7 +92,7 @@ class Programs:
 
     def _batch(self, x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         start = number * self._batch_size
-        chosen = order[start : tf.minimum(start + self._batch_size, tf.size(order, out_type=tf.int64))]
+        chosen = order[start : start + self._batch_size]
         return tf.gather(x, chosen), tf.gather(y, chosen)
 
     def _chunk(
@@ -100,10 +100,11 @@ class Programs:
     ) -> tf.Tensor:
         """A loop over as many steps as there are rows: neither graph nor bits depend on how many."""
         steps = tf.shape(scalars)[0]
+        scalars = tf.cast(scalars, self._dtype)
 
         def body(i: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             batch = self._batch(x, y, order, first + tf.cast(i, tf.int64))
-            return i + 1, losses.write(i, self._step(*batch, scalars[i], keys[i]))
+            return i + 1, losses.write(i, self._step(*batch, tf.gather(scalars, i), tf.gather(keys, i)))
 
         losses = tf.TensorArray(self._dtype, size=steps, element_shape=())
         # One iteration at a time: the next one reads the variables this one writes.

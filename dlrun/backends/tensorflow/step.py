@@ -124,6 +124,6 @@ class Step:
             with self._network.draws.at(keys, part, first_sample):
                 output = self._network.model(x, training=True)
             total = self._loss.total(tf.cast(output, self._loss.dtype), y)
-            loss = tf.math.divide_no_nan(total, weight)
+            loss = self._loss.divided(total, weight)
             minimised = loss if self._scale is None else loss * self._scale.scale
         return loss, tape.gradient(minimised, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -154,7 +154,12 @@ class TorchEngine:
 
     # Inference
 
-    def infer(self, x: np.ndarray) -> np.ndarray:
+    def upload(self, x: np.ndarray) -> torch.Tensor:
+        """Preprocessed samples on the device, for ``infer``."""
+        with self._memory_errors():
+            return self._samples(x)
+
+    def infer(self, x: np.ndarray | torch.Tensor) -> np.ndarray:
         """Outputs in evaluation mode, averaged weights if kept."""
         average = self._average
         if average is not None and average.started:
@@ -164,7 +169,7 @@ class TorchEngine:
         module.eval()
         with self._memory_errors(), torch.no_grad():
             with self._context():
-                output = forward(to_native(self._samples(x)))
+                output = forward(to_native(x if isinstance(x, torch.Tensor) else self._samples(x)))
             return to_canonical(output).to(dtype_of(self._plan.recipe.precision)).cpu().contiguous().numpy()
 
     # State
