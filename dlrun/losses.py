@@ -6,18 +6,18 @@ so that a batch split into micro-batches has the same loss and gradient as the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
 
+from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Loss:
     """A loss's description; registered with ``@losses("name")``."""
 

@@ -6,12 +6,12 @@ canonical layout of their weight. ``t`` counts updates from 1; scalars are float
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.registry import Registry
 
@@ -20,7 +20,7 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 NotNegative = Annotated[float, Ge(0)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Optimizer:
     """An optimizer's description; registered with ``@optimizers("name")``."""
 

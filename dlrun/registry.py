@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, is_dataclass
 from typing import Generic, TypeVar
 
+from dlrun.described import described
 from dlrun.errors import DlrunError, Path, did_you_mean
 
 T = TypeVar("T")
@@ -33,12 +33,10 @@ class Registry(Generic[T]):
     def __call__(self, name: str) -> Callable[[type[C]], type[C]]:
         def register(cls: type[C]) -> type[C]:
             assert name not in self._entries, f"{self.role} {name} registered twice"
-            # A class without fields of its own inherits all that a dataclass generates; most activations do.
-            own = "__annotations__" in cls.__dict__ or not is_dataclass(cls)
-            described = dataclass(frozen=True, kw_only=True)(cls) if own else cls
-            described.kind = name  # type: ignore[attr-defined]
-            self._entries[name] = described  # type: ignore[assignment]
-            return described
+            made = described(cls)
+            made.kind = name  # type: ignore[attr-defined]
+            self._entries[name] = made  # type: ignore[assignment]
+            return made
 
         return register
 

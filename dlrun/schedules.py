@@ -7,16 +7,16 @@ All share a linear warm-up: for t < W the factor is multiplied by (t + 1) / W.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
 
+from dlrun.described import described
 from dlrun.registry import Registry
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Schedule:
     """A schedule's description; registered with ``@schedules("name")``."""
 

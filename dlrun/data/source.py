@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
+from dlrun.described import described
 from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
 
@@ -87,7 +88,7 @@ class Place:
     download: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Source:
     """A data set's description; registered with ``@sources("name")``."""
 

@@ -6,12 +6,12 @@ transforms follow in order. All are value-wise, so exports carry them inside.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Gt
 
+from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
@@ -19,7 +19,7 @@ from dlrun.registry import Registry
 PerChannel = float | tuple[float, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Transform:
     """A transform's description; registered with ``@transforms("name")``."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
@@ -45,7 +46,7 @@ class Example:
     raises: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Layer:
     """A layer's description. Subclasses are registered with ``@layers("name")``.
 
@@ -87,7 +88,7 @@ Layers = Annotated[tuple[Layer, ...], "layers"]
 """The type of a field that holds nested layers, written as a list in a recipe."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Composite(Layer):
     """A layer said with other layers; it is expanded into the graph and never lowered."""
 

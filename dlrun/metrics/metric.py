@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.registry import Registry
 
@@ -23,7 +23,7 @@ class Accumulator:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Metric:
     """A metric's description; registered with ``@metrics("name")``."""
 

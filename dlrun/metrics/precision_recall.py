@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
 
+from dlrun.described import described
 from dlrun.metrics.confusion import Confusion
 from dlrun.metrics.metric import Accumulator, Metric, metrics
 
@@ -44,7 +44,7 @@ class Ratio(Confusion):
         return {self.metric.names()[0]: float(value)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class ClassAverage(Metric):
     """What precision, recall and F1 share; a registered subclass says which counts are divided."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from dlrun.described import described
 from dlrun.registry import Registry
 
 
-@dataclass(frozen=True, kw_only=True)
+@described
 class Task:
     """A task's description; registered with ``@tasks("name")``."""
 

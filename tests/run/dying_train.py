@@ -2,7 +2,8 @@
 
     python dying_train.py TRAP N ARGS…
 
-TRAP names the point, N which time it is reached; ``timer`` kills N milliseconds after the first update.
+TRAP names the point, N which time it is reached; ``moment`` kills some
+milliseconds after update N of the process, wherever it is by then.
 """
 
 import os
@@ -61,14 +62,15 @@ def main() -> None:
         trap(checkpoint, "write_folder", before=False)
     elif TRAP == "pruning":
         trap(checkpoint, "prune", before=True)
-    elif TRAP == "timer":
-        original_count, started = trainer.Trainer._count, []
+    elif TRAP == "moment":
+        original_count, seen = trainer.Trainer._count, [0]
 
-        def count(self: object, *args: object) -> None:
-            if not started:
-                started.append(True)
-                threading.Timer(COUNT / 1000, die).start()
-            original_count(self, *args)
+        def count(self: object, rates: object, losses: list[float]) -> None:
+            before = seen[0]
+            seen[0] += len(losses)
+            if before < COUNT <= seen[0]:
+                threading.Timer(COUNT * 7 % 11 / 1000, die).start()
+            original_count(self, rates, losses)
 
         trainer.Trainer._count = count
     elif TRAP != "none":
