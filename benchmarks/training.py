@@ -31,8 +31,8 @@ RIVALS = {
     ("tensorflow", "mlp"): ("tensorflow_loop", "keras_fit"),
     ("tensorflow", "cnn"): ("tensorflow_loop", "keras_fit"),
 }
-EPOCHS = {"mlp": 7, "cnn": 3}
-BATCHES: dict[str, int | None] = {"mlp": None, "cnn": 25}
+EPOCHS = {"mlp": 7, "cnn": 4}
+BATCHES: dict[str, int | None] = {"mlp": None, "cnn": 40}
 """Updates per epoch: all 430, or fewer for the network that takes a minute per epoch."""
 
 

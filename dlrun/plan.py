@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlrun.data.source import Signature
-from dlrun.graph import Graph
-from dlrun.initializers import initialize
+from dlrun.graph import Graph, Node, Weight
+from dlrun.initializers import fans, initialize
 from dlrun.recipe import Recipe
+from dlrun.update import Update, updates
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,39 @@ class Plan:
         return self.steps_per_epoch * self.recipe.train.epochs
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The model's outputs under the names that the recipe gives them; the answer comes first."""
+        return self.recipe.model.outputs or self.graph.outputs
+
+    @property
     def array_dtype(self) -> str:
-        """numpy dtype of weights and preprocessed samples: float64 or float32."""
+        """numpy dtype of weights and outputs: float64 or float32."""
         return "float64" if self.recipe.precision == "float64" else "float32"
+
+    @property
+    def input_dtype(self) -> str:
+        """numpy dtype of the samples that the model reads: int64 for ids, else as ``array_dtype``."""
+        return "int64" if self.graph.input.dtype == "int" else self.array_dtype
 
     def initial_weights(self) -> dict[str, np.ndarray]:
         """Every weight at the start, by canonical name, in canonical layout."""
         return {
-            name: initialize(w.initializer, w.shape, self.recipe.seed, name).astype(self.array_dtype)
-            for name, w in self.graph.weights()
+            f"{node.name}.{w.name}": self._initial(node, w).astype(self.array_dtype)
+            for node in self.graph.nodes
+            for w in node.weights
         }
+
+    def _initial(self, node: Node, weight: Weight) -> np.ndarray:
+        kernel = next((w for w in node.weights if w.name == weight.name.replace("bias", "kernel")), weight)
+        return initialize(
+            weight.initializer,
+            weight.shape,
+            self.recipe.seed,
+            f"{node.name}.{weight.name}",
+            weight.fans,
+            kernel.fans or fans(kernel.shape),
+        )
+
+    def updates(self) -> dict[str, Update]:
+        """How each trained weight is updated, by canonical name, in graph order."""
+        return updates(self.recipe, self.graph)

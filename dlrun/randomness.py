@@ -57,11 +57,27 @@ def keep_mask(key: int, shape: tuple[int, ...], rate: float, offset: int = 0) ->
 
     Shapes: ``shape`` in canonical channels-last order -> bool array of that shape.
     """
+    return (_hashed(key, shape, offset) >= np.uint64(int(rate * 2**32))).reshape(shape)
+
+
+def normal_noise(key: int, shape: tuple[int, ...], offset: int = 0) -> np.ndarray:
+    """Portable draws from the unit normal distribution, float64.
+
+    Two hashes as ``keep_mask`` has them, h of the key's low 32 bits and k of its high ones, are made
+    normal by Box & Muller 1958: sqrt(-2 log((h + 1/2) / 2**32)) cos(2 pi k / 2**32).
+
+    Shapes: ``shape`` in canonical channels-last order -> array of that shape.
+    """
+    first, second = (_hashed(k, shape, offset).astype(np.float64) for k in (key, key >> 32))
+    z: np.ndarray = np.sqrt(-2 * np.log((first + 0.5) / 2**32)) * np.cos(second * (2 * np.pi / 2**32))
+    return z.reshape(shape)
+
+
+def _hashed(key: int, shape: tuple[int, ...], offset: int) -> np.ndarray:
     mask = np.uint64(0xFFFFFFFF)
     x = np.arange(offset, offset + int(np.prod(shape)), dtype=np.uint64)
     x = (x * np.uint64(0x9E3779B9) + np.uint64(key & 0xFFFFFFFF)) & mask
     for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
         x ^= x >> np.uint64(shift)
         x = (x * np.uint64(factor)) & mask
-    x ^= x >> np.uint64(15)
-    return (x >= np.uint64(int(rate * 2**32))).reshape(shape)
+    return x ^ (x >> np.uint64(15))

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Lt
 
 from dlrun.data.source import Source
 from dlrun.data.transforms import Transform
-from dlrun.graph.layer import Layers
+from dlrun.graph.architecture import Model
 from dlrun.losses import Loss
 from dlrun.metrics.metric import Metric
 from dlrun.optimizers import Optimizer
@@ -50,17 +50,6 @@ class Data:
     preprocess: tuple[Transform, ...] = ()
     memory_mb: Positive = 2048
     prefetch: Positive = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """The network.
-
-    Args:
-        layers: Applied in order; the last one's output is the model's.
-    """
-
-    layers: Layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +187,7 @@ class Recipe:
         tracker: Where curves are also written.
         output: Where the run directory goes.
         seed: Key of every random draw.
+        extensions: Python files that describe layers of one's own, relative to the recipe's file.
     """
 
     name: str
@@ -215,3 +205,4 @@ class Recipe:
     tracker: Tracker = field(default_factory=Tracker)
     output: Output = field(default_factory=Output)
     seed: Annotated[int, Ge(0)] = 0
+    extensions: tuple[str, ...] = ()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dlrun.described import described
 from dlrun.errors import DlrunError, Path, did_you_mean
 
 T = TypeVar("T")
 C = TypeVar("C")
+
+Entry = tuple["Registry[Any]", str, type]
+"""A class that was registered, where and under which name."""
+RECORDINGS: list[list[Entry]] = []
+"""Each of these lists gets every class that is registered from now on."""
 
 
 class Registry(Generic[T]):
@@ -20,22 +26,31 @@ class Registry(Generic[T]):
     Args:
         role: What the entries are, in the singular, as error messages say it (``layer``).
         home: Dotted package whose modules register entries when imported, or None.
+        default: The entry meant where none is named, or None.
+        group: Entry points of this group add further entries, or None.
 
     A registered class becomes a frozen, keyword-only dataclass whose fields are the keys a
     recipe may write; it gets the class attribute ``kind`` (its name).
     """
 
-    def __init__(self, role: str, home: str | None = None) -> None:
+    def __init__(
+        self, role: str, home: str | None = None, default: str | None = None, group: str | None = None
+    ) -> None:
         self.role = role
+        self.default = default
+        self._group = group
         self._home = home
         self._entries: dict[str, type[T]] = {}
 
     def __call__(self, name: str) -> Callable[[type[C]], type[C]]:
         def register(cls: type[C]) -> type[C]:
-            assert name not in self._entries, f"{self.role} {name} registered twice"
+            if name in self._entries:
+                raise DlrunError(f"duplicate-{self._slug}", f"`{name}` is {self._one} already; choose another name.")
             made = described(cls)
             made.kind = name  # type: ignore[attr-defined]
             self._entries[name] = made  # type: ignore[assignment]
+            for recording in RECORDINGS:
+                recording.append((self, name, made))
             return made
 
         return register
@@ -48,28 +63,69 @@ class Registry(Generic[T]):
                 importlib.import_module(f"{package.__name__}.{module}")
         return self._entries
 
+    @property
+    def _slug(self) -> str:
+        return self.role.replace(" ", "-")
+
+    @property
+    def _one(self) -> str:
+        return f"an {self.role}" if self.role[0] in "aeiou" else f"a {self.role}"
+
+    def registered(self) -> dict[str, type[T]]:
+        """What is registered now, by name; nothing is looked for."""
+        return self._entries
+
+    def withdraw(self, name: str) -> None:
+        """Forget an entry that an extension made."""
+        self._entries.pop(name, None)
+
+    def restore(self, name: str, cls: type) -> None:
+        """Put back an entry that was withdrawn."""
+        self._entries.setdefault(name, cls)
+
+    def _supply(self, name: str | None) -> None:
+        """Ask extensions for an entry that dlrun itself does not have, or for all of them."""
+        from dlrun.extensions import supply
+
+        supply(self, self._group, name)
+
     def names(self) -> list[str]:
-        """Every registered name, sorted."""
-        return sorted(self._discover())
+        """Every registered name, sorted; also those of installed packages."""
+        self._discover()
+        if self._group is not None:
+            self._supply(None)
+        return sorted(self._entries)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._discover()
+        if name in self._entries or name in self._discover():
+            return True
+        if isinstance(name, str):
+            with contextlib.suppress(DlrunError):  # `get` says it
+                self._supply(name)
+        return name in self._entries
 
     def get(self, name: object, path: Path = ()) -> type[T]:
         """The class called ``name``.
 
         Raises:
-            DlrunError: ``unknown-<role>`` with the nearest names.
+            DlrunError: ``unknown-<role>`` with the nearest names; ``extension-failed`` and the like.
         """
-        entries = self._discover()
+        entries = self._entries
         if not isinstance(name, str) or name not in entries:
-            article = "an" if self.role[0] in "aeiou" else "a"
+            entries = self._discover()
+        if isinstance(name, str) and name not in entries:
+            try:
+                self._supply(name)
+            except DlrunError as error:
+                error.path = path
+                raise
+        if not isinstance(name, str) or name not in entries:
             raise DlrunError(
-                f"unknown-{self.role.replace(' ', '-')}",
-                f"`{name}` is not {article} {self.role}.",
+                f"unknown-{self._slug}",
+                f"`{name}` is not {self._one}.",
                 path=path,
                 hint=did_you_mean(
                     name, sorted(entries), "Valid: " + ", ".join(f"`{n}`" for n in sorted(entries)) + "."

@@ -9,11 +9,15 @@ from typing import Any
 from dlrun.data.source import Place, Signature
 from dlrun.data.transforms import combined_affine
 from dlrun.errors import DlrunError, DlrunErrors
-from dlrun.graph import Graph, Layer, TensorType, build_graph
+from dlrun.graph import Graph, Layer, LayerList, Model, TensorType
+from dlrun.graph import build_model as build
+from dlrun.graph.own import missing_forms
 from dlrun.layers.linear import Dense
+from dlrun.models.native import Native, for_backend, native_graph
 from dlrun.plan import Plan
-from dlrun.recipe import Data, Model, Recipe
+from dlrun.recipe import Data, Recipe
 from dlrun.tasks.task import Task, tasks
+from dlrun.update import ruled
 
 
 def signature_of(data: Data) -> Signature:
@@ -35,10 +39,13 @@ def build_model(model: Model, signature: Signature, task: str) -> Graph:
     Raises:
         DlrunErrors: Every mistake found, each with its place.
     """
-    layers = model.layers
-    if tasks.get(task, ("task",)).classifies and layers and signature.classes is not None:
-        layers = (*layers[:-1], _with_width(layers[-1], signature.classes))
-    return build_graph(layers, signature.input)
+    classifies = tasks.get(task, ("task",)).classifies
+    if isinstance(model, Native):
+        return native_graph(model, signature.input, signature.target, signature.classes)
+    if isinstance(model, LayerList) and classifies and model.layers and signature.classes is not None:
+        filled: dict[str, Any] = {"layers": (*model.layers[:-1], _with_width(model.layers[-1], signature.classes))}
+        model = dataclasses.replace(model, **filled)
+    return build(model, signature.input, signature.classes)
 
 
 def _with_width(layer: Layer, classes: int) -> Layer:
@@ -62,11 +69,20 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
     errors: list[DlrunError] = []
     signature = signature or signature_of(recipe.data)
     graph = graph or build_model(recipe.model, signature, recipe.task)
+    if isinstance(recipe.model, Native):
+        graph, wrong = for_backend(graph, recipe.model, recipe.backend.name, recipe.seed)
+    else:
+        graph, wrong = ruled(recipe, graph)
+        wrong += missing_forms(graph, recipe.backend.name)
+    errors += wrong
     train, validation = _split_sizes(recipe.data, signature, errors)
     _check_transforms(recipe.data, signature, errors)
     _check_task(tasks.get(recipe.task, ("task",)), signature, errors)
+    outputs = dict(zip(recipe.model.outputs or graph.outputs, graph.output_types, strict=True))
     try:
-        recipe.loss.check(graph.output, signature.target, signature.classes)
+        recipe.loss.check_outputs(outputs, signature.target, signature.classes)
+    except DlrunErrors as several:
+        errors += several.errors
     except DlrunError as error:
         errors.append(error)
     for i, metric in enumerate(recipe.metrics):
@@ -161,6 +177,16 @@ def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[Dlr
                 f"`train.early_stopping` needs validation samples; `data.validation: {data.validation}` gives none.",
                 path=("train", "early_stopping"),
                 hint="Set `data.validation: 0.1`, or remove `early_stopping`.",
+            )
+        )
+    if recipe.schedule.watches and validation == 0:
+        errors.append(
+            DlrunError(
+                "contradiction",
+                f"schedule `{recipe.schedule.kind}` needs validation samples; "
+                f"`data.validation: {data.validation}` gives none.",
+                path=("schedule", "name"),
+                hint="Set `data.validation: 0.1`, or choose another schedule.",
             )
         )
     if recipe.backend.compile and recipe.backend.eager:

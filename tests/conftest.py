@@ -104,7 +104,7 @@ class Native:
     def run(
         self, graph: Graph, weights: dict[str, np.ndarray], x: np.ndarray, cotangent: np.ndarray, training: bool
     ) -> Ran:
-        """Forward and backward in the precision of ``x``; dropout draws the portable masks of step 3, seed 0."""
+        """Both passes in the precision of ``cotangent``; dropout draws the portable masks of step 3, seed 0."""
         return (self._torch if self.name == "torch" else self._tensorflow)(graph, weights, x, cotangent, training)
 
     def _torch(self, graph, weights, x, cotangent, training):  # type: ignore[no-untyped-def]
@@ -115,17 +115,22 @@ class Native:
         from dlrun.backends.torch.model import build
 
         cpu = torch.device("cpu")
-        model = build(graph, weights, cpu, getattr(torch, str(x.dtype)))
+        model = build(graph, weights, cpu, getattr(torch, str(cotangent.dtype)))
         clock = Clock(0, True, cpu)
         clock.step = 3
         follow_clock(model.module, clock)
         model.module.train(training)
-        source = torch.tensor(x, requires_grad=True)
+        floats = graph.input.dtype == "float"  # ids have no gradient
+        source = torch.tensor(x, requires_grad=floats)
         output = to_canonical(model.module(to_native(source)))
+        after = {b.name: b.read(b.tensor) for b in model.bound}
+        if graph.output.dtype == "int":
+            return Ran(output.numpy(), {}, after)
         (output * torch.tensor(cotangent)).sum().backward()
         gradients = {b.name: b.read(b.tensor.grad) for b in model.bound if b.weight.trainable}
-        after = {b.name: b.read(b.tensor) for b in model.bound}
-        return Ran(output.detach().numpy(), {"input": source.grad.numpy(), **gradients}, after)
+        if floats:
+            gradients = {"input": source.grad.numpy(), **gradients}
+        return Ran(output.detach().numpy(), gradients, after)
 
     def _tensorflow(self, graph, weights, x, cotangent, training):  # type: ignore[no-untyped-def]
         import numpy as np
@@ -137,16 +142,20 @@ class Native:
 
         from dlrun.randomness import derive, step_key
 
-        network = build(graph, str(x.dtype), portable_dropout=True)
+        network = build(graph, str(cotangent.dtype), portable_dropout=True)
         write(network.weights, weights)
         keys = np.array([step_key(derive(0, "dropout", n), 3) for n in network.dropouts], np.uint64)
         source = tf.constant(x)
-        trainable = {name: network.weights[name] for name, w in graph.weights() if w.trainable}
+        sought = {name: network.weights[name] for name, w in graph.weights() if w.trainable}
+        if graph.input.dtype == "float":
+            sought = {"input": source, **sought}
         with tf.GradientTape() as tape, network.draws.at(tf.constant(keys), 0, 0):
-            tape.watch(source)
+            tape.watch(sought)
             output = network.model(source, training=training)
+            if graph.output.dtype == "int":
+                return Ran(output.numpy(), {}, read(network.weights))
             loss = tf.reduce_sum(output * cotangent)
-        found = tape.gradient(loss, {"input": source, **trainable})
+        found = tape.gradient(loss, sought)
         return Ran(output.numpy(), {k: v.numpy() for k, v in found.items()}, read(network.weights))
 
 

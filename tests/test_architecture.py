@@ -18,6 +18,7 @@ import pytest
 from dlrun.data.source import sources
 from dlrun.data.transforms import transforms
 from dlrun.graph import layers
+from dlrun.initializers import initializers
 from dlrun.losses import losses
 from dlrun.metrics.metric import metrics
 from dlrun.optimizers import optimizers
@@ -38,18 +39,31 @@ OWNERS = {
 }
 """The one folder that may import a library."""
 
-BASE = {"dlrun.errors", "dlrun.registry"}
+BASE = {"dlrun.errors", "dlrun.registry", "dlrun.described"}
 MODEL = {*BASE, "dlrun.graph", "dlrun.initializers", "dlrun.randomness"}
 FREE = {*MODEL, "dlrun.layers", "dlrun.losses", "dlrun.optimizers", "dlrun.schedules"}
-DESCRIBED = {*FREE, "dlrun.data", "dlrun.metrics", "dlrun.tasks", "dlrun.files", "dlrun.recipe", "dlrun.plan"}
+DESCRIBED = {
+    *FREE,
+    "dlrun.data",
+    "dlrun.metrics",
+    "dlrun.tasks",
+    "dlrun.files",
+    "dlrun.recipe",
+    "dlrun.update",
+    "dlrun.plan",
+}
 DIRECTIONS = {
     "dlrun.errors": set(),
-    "dlrun.registry": {"dlrun.errors"},
+    "dlrun.described": set(),
+    "dlrun.registry": {"dlrun.errors", "dlrun.described", "dlrun.extensions"},
+    "dlrun.extensions": {"dlrun.errors", "dlrun.registry"},
+    "dlrun.targets": {*BASE, "dlrun.extensions", "dlrun.models"},
     "dlrun.randomness": set(),
     "dlrun.files": {"dlrun.errors"},
-    "dlrun.initializers": {"dlrun.errors", "dlrun.randomness"},
-    "dlrun.graph": BASE,
+    "dlrun.initializers": {*BASE, "dlrun.randomness"},
+    "dlrun.graph": {*BASE, "dlrun.initializers"},
     "dlrun.layers": MODEL,
+    "dlrun.models": {*MODEL, "dlrun.layers", "dlrun.targets"},
     "dlrun.losses": MODEL,
     "dlrun.optimizers": BASE,
     "dlrun.schedules": BASE,
@@ -57,15 +71,37 @@ DIRECTIONS = {
     "dlrun.tasks": MODEL,
     "dlrun.data": {*MODEL, "dlrun", "dlrun.files", "dlrun.plan", "dlrun.recipe"},
     "dlrun.recipe": DESCRIBED,
+    "dlrun.update": {*BASE, "dlrun.graph", "dlrun.recipe"},
     "dlrun.plan": DESCRIBED,
-    "dlrun.resolve": DESCRIBED,
-    "dlrun.config": {*DESCRIBED, "dlrun", "dlrun.resolve", "dlrun.backends"},
-    "dlrun.backends.torch": {*DESCRIBED, "dlrun.backends"},
-    "dlrun.backends.tensorflow": {*DESCRIBED, "dlrun.backends"},
+    "dlrun.resolve": {*DESCRIBED, "dlrun.models"},
+    "dlrun.weights": {*DESCRIBED, "dlrun.backends"},
+    "dlrun.config": {*DESCRIBED, "dlrun", "dlrun.resolve", "dlrun.backends", "dlrun.models", "dlrun.extensions"},
+    "dlrun.backends.torch": {*DESCRIBED, "dlrun.backends", "dlrun.models", "dlrun.targets"},
+    "dlrun.backends.tensorflow": {*DESCRIBED, "dlrun.backends", "dlrun.models", "dlrun.targets"},
     "dlrun.backends": DESCRIBED,
     "dlrun.export": {*DESCRIBED, "dlrun", "dlrun.backends", "dlrun.run", "dlrun.config"},
-    "dlrun.run": {*DESCRIBED, "dlrun", "dlrun.backends", "dlrun.config", "dlrun.resolve", "dlrun.export"},
-    "dlrun.cli": {*DESCRIBED, "dlrun", "dlrun.resolve", "dlrun.config", "dlrun.backends", "dlrun.run", "dlrun.export"},
+    "dlrun.run": {
+        *DESCRIBED,
+        "dlrun",
+        "dlrun.backends",
+        "dlrun.config",
+        "dlrun.resolve",
+        "dlrun.export",
+        "dlrun.extensions",
+        "dlrun.weights",
+    },
+    "dlrun.compare": {*DESCRIBED, "dlrun", "dlrun.backends", "dlrun.config", "dlrun.run"},
+    "dlrun.cli": {
+        *DESCRIBED,
+        "dlrun",
+        "dlrun.resolve",
+        "dlrun.config",
+        "dlrun.backends",
+        "dlrun.run",
+        "dlrun.export",
+        "dlrun.compare",
+        "dlrun.weights",
+    },
 }
 """What a part may import beside itself. `dlrun.backends` stands for the folder without the two frameworks."""
 
@@ -260,6 +296,7 @@ CONTRACTS: dict[str, Registry] = {
     "schedule": schedules,
     "transform": transforms,
     "metric": metrics,
+    "initializer": initializers,
 }
 
 

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from dlrun.errors import DlrunError
-from dlrun.initializers import INITIALIZERS, check_initializer, fans, initialize
+from dlrun.initializers import (
+    Constant,
+    Identity,
+    Normal,
+    Orthogonal,
+    TruncatedNormal,
+    Uniform,
+    VarianceScaling,
+    check_initializer,
+    fans,
+    initialize,
+    initializers,
+)
 
 KERNEL = (3, 3, 32, 64)
 FAN_IN, FAN_OUT = 9 * 32, 9 * 64
@@ -53,9 +65,9 @@ def test_orthogonal_columns_or_rows(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(small @ small.T, np.eye(len(small)), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", initializers.names())
 def test_every_initializer_gives_float64_of_the_shape(name: str) -> None:
-    w = initialize(name, (4, 5), 0, "w")
+    w = initialize(Constant(value=3.0) if name == "constant" else name, (4, 5), 0, "w")
     assert (w.dtype, w.shape, w.flags.c_contiguous) == (np.float64, (4, 5), True)
 
 
@@ -86,3 +98,80 @@ def test_unknown_initializer_names_the_nearest() -> None:
     assert "`he_norm`" in caught.value.message
     assert "`he_normal`" in (caught.value.hint or "")
     assert caught.value.path == ("kernel_initializer",)
+
+
+def test_plain_distributions() -> None:
+    w = initialize(TruncatedNormal(std=0.02), KERNEL, 0, "w")
+    assert np.abs(w).max() <= 0.04
+    assert w.std() == pytest.approx(0.02 * 0.8796256610342398, rel=0.02)
+    w = initialize(TruncatedNormal(std=0.02, mean=1.0, cut=1.0), KERNEL, 0, "w")
+    assert np.abs(w - 1).max() <= 0.02
+    w = initialize(Normal(std=0.1, mean=2.0), KERNEL, 0, "w")
+    assert (w.mean(), w.std()) == pytest.approx((2.0, 0.1), rel=0.02)
+    assert np.abs(w - 2).max() > 0.3
+    w = initialize(Uniform(low=1.0, high=3.0), KERNEL, 0, "w")
+    assert 1 <= w.min() < 1.01 and 2.99 < w.max() < 3
+    assert set(initialize(Constant(value=-2.5), KERNEL, 0, "w").ravel()) == {-2.5}
+
+
+def test_identity_passes_its_input_on() -> None:
+    np.testing.assert_array_equal(initialize("identity", (3, 3), 0, "w"), np.eye(3))
+    np.testing.assert_array_equal(initialize(Identity(gain=2.0), (2, 3), 0, "w"), [[2, 0, 0], [0, 2, 0]])
+    w = initialize("identity", (3, 5, 4, 4), 0, "w")
+    np.testing.assert_array_equal(w[1, 2], np.eye(4))
+    assert w.sum() == 4
+
+
+def test_orthogonal_gain() -> None:
+    w = initialize(Orthogonal(gain=3.0), (6, 4), 0, "w")
+    np.testing.assert_allclose(w.T @ w, 9 * np.eye(4), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("mode", "fan"), [("fan_in", FAN_IN), ("fan_out", FAN_OUT), ("fan_avg", (FAN_IN + FAN_OUT) / 2)]
+)
+@pytest.mark.parametrize("distribution", ["normal", "truncated_normal", "uniform"])
+def test_variance_scaling(mode: str, fan: float, distribution: str) -> None:
+    w = initialize(VarianceScaling(scale=2.0, mode=mode, distribution=distribution), KERNEL, 0, "w")
+    std = math.sqrt(2 / fan)
+    assert w.std() == pytest.approx(std, rel=0.02)
+    furthest = {"normal": 3.5, "truncated_normal": 2 / 0.8796256610342398, "uniform": math.sqrt(3)}[distribution]
+    assert (np.abs(w).max() > furthest * std) == (distribution == "normal")
+
+
+def test_named_draws_are_variance_scaling() -> None:
+    same = {
+        "he_normal": VarianceScaling(scale=2.0),
+        "glorot_uniform": VarianceScaling(mode="fan_avg", distribution="uniform"),
+        "lecun_normal": VarianceScaling(),
+    }
+    for name, general in same.items():
+        np.testing.assert_array_equal(initialize(name, (5, 7), 3, "w"), initialize(general, (5, 7), 3, "w"))
+
+
+def test_torch_default_gives_the_bias_the_fan_of_its_kernel() -> None:
+    kernel = initialize("torch_default", (400, 10), 0, "kernel")
+    bias = initialize("torch_default", (2000,), 0, "bias", kernel=(400, 10))
+    for w in (kernel, bias):
+        assert 0.99 / 20 < np.abs(w).max() <= 1 / 20
+    other = initialize("glorot_uniform", (2000,), 0, "bias", kernel=(400, 10))
+    assert np.abs(other).max() < math.sqrt(6 / 4000)
+
+
+def test_a_weight_can_tell_its_fans() -> None:
+    """Depthwise: nine inputs for each output, whatever the shape's last axes are."""
+    w = initialize("he_uniform", (3, 3, 64, 2), 0, "w", (9, 18))
+    assert 0.99 * math.sqrt(6 / 9) < np.abs(w).max() <= math.sqrt(6 / 9)
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "identity"])
+def test_a_bias_is_no_matrix(name: str) -> None:
+    with pytest.raises(DlrunError, match="two axes") as caught:
+        initializers.get(name)().check((3,))
+    assert caught.value.code == "initializer-shape"
+
+
+def test_an_empty_range_is_refused() -> None:
+    with pytest.raises(DlrunError) as caught:
+        Uniform(low=1.0, high=1.0)
+    assert caught.value.code == "empty-range"

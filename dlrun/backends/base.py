@@ -12,7 +12,7 @@ import numpy as np
 from dlrun.plan import Plan
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""Preprocessed samples (B, *shape) of ``plan.array_dtype`` and labels (B, *target)."""
+"""Preprocessed samples (B, *shape) of ``plan.input_dtype`` and labels (B, *target)."""
 
 
 @dataclass
@@ -66,6 +66,21 @@ class Engine(Protocol):
 
         Returns float32 (float64 under that precision). One forward pass over the whole batch.
         """
+        ...
+
+    def gradients(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """Gradients of a batch's loss in update ``step + 1``, by trainable weight; nothing is changed.
+
+        Canonical names and layout, before penalties and clipping. For looking inside: training never calls it.
+        """
+        ...
+
+    def outputs(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """What each layer puts out in the forward pass of update ``step + 1``, by node: (B, *); nothing is changed."""
+        ...
+
+    def device_memory(self) -> int | None:
+        """Bytes of the graphics card's memory in use at most so far; None elsewhere."""
         ...
 
     def state(self) -> EngineState:

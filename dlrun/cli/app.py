@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from dlrun import __version__
-from dlrun.cli import check, completion, doctor, eval, export, new, predict, recipes, schema, show, train
+from dlrun.cli import check, compare, completion, doctor, eval, export, layers, new, predict, recipes, schema, show, train
 from dlrun.cli.help import Verb, Verbs
 from dlrun.errors import DlrunError, DlrunErrors, RunError, did_you_mean
 
@@ -38,7 +38,9 @@ for _name, _verb, _examples in (
     ("export", export.export, export.EXAMPLES),
     ("check", check.check, check.EXAMPLES),
     ("show", show.show, show.EXAMPLES),
+    ("compare", compare.compare, compare.EXAMPLES),
     ("recipes", recipes.recipes, recipes.EXAMPLES),
+    ("layers", layers.layers, layers.EXAMPLES),
     ("new", new.new, new.EXAMPLES),
     ("doctor", doctor.doctor, doctor.EXAMPLES),
     ("schema", schema.schema, schema.EXAMPLES),

@@ -41,10 +41,13 @@ def check(
         targets.append([])  # `check a recipe=b` checks both
     mistakes: list[DlrunError] = []
     checked: list[Composed] = []
+    weights: dict[str, list[str]] = {}
     for target in targets:
         others = [o for o in overrides if not (target and o in named)]
         try:
-            checked.append(compose([*target, *others], config_dir=config_dir, smoke=smoke))
+            composed = compose([*target, *others], config_dir=config_dir, smoke=smoke)
+            weights[composed.file] = _weights(composed)
+            checked.append(composed)
         except DlrunErrors as error:
             mistakes += error.errors
         except DlrunError as error:
@@ -53,7 +56,7 @@ def check(
         render.print_json({"recipes": [_summary(c) for c in checked]})
     elif not json:
         for composed in checked:
-            _draw(composed)
+            _draw(composed, weights[composed.file])
     if mistakes:
         raise DlrunErrors(mistakes)
     if not json:
@@ -145,12 +148,22 @@ def _fields(spec: Any) -> dict[str, Any]:
 
 def _said(spec: Any) -> str:
     """``adam (learning_rate 0.001, betas (0.9, 0.999))``, without fields that are off."""
-    on = {k: v for k, v in _fields(spec).items() if v not in (None, False, 0)}
+    on = {k: v for k, v in _fields(spec).items() if v not in (None, False, 0, ())}
+    on = {k: len(v) if isinstance(v, tuple) and isinstance(v[0], dict) else v for k, v in on.items()}
     inside = ", ".join(f"{k} {v}" if v is not True else k for k, v in on.items())
     return f"{spec.kind} ({inside})" if inside else spec.kind
 
 
-def _draw(composed: Composed) -> None:
+def _weights(composed: Composed) -> list[str]:
+    """What of a file of weights fits the model."""
+    if composed.recipe.model.weights is None:
+        return []
+    from dlrun.weights.pretrained import preview
+
+    return preview(composed.plan)
+
+
+def _draw(composed: Composed, weights: list[str]) -> None:
     from dlrun.cli import render
 
     plan, recipe, graph = composed.plan, composed.recipe, composed.plan.graph
@@ -183,6 +196,9 @@ def _draw(composed: Composed) -> None:
         ("optimizer", f"{_said(recipe.optimizer)}, schedule {_said(recipe.schedule)}"),
         ("backend", f"{recipe.backend.name} on {recipe.device.name}, {recipe.precision}, seed {recipe.seed}"),
     ]
+    facts += [("weights", line) for line in weights]
+    if recipe.model.kind == "native":
+        facts.append(("model", "native: its layers, shapes and parameters are its own affair, seen when it is built"))
     render.facts(facts)
     render.notes(composed.notes)
     render.line()

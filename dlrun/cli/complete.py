@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_RECIPES = ("train", "check", "show")
+_RECIPES = ("train", "check", "show", "compare")
 """Verbs whose bare first word is a recipe."""
 _OVERRIDES = (*_RECIPES, "eval", "predict", "export")
 _OWN_KEYS = {
@@ -35,6 +35,8 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _starting(word, [*_verbs(), *_flags(None)])
     if word.startswith("-"):
         return _starting(word, _flags(verb))
+    if before[-1] == "--dtype":
+        return _starting(word, ["float64", "float32", "both"])
     if before[-1] in ("--from",) and verb == "new":
         return _starting(word, _recipes())
     if verb == "completion":
@@ -85,5 +87,9 @@ def _verbs() -> list[str]:
 
 def _flags(verb: str | None) -> list[str]:
     command = _command() if verb is None else _command().commands.get(verb)
-    names = [n for p in command.params for n in p.opts if n.startswith("--")] if command is not None else []
+    names = (
+        [n for p in command.params for n in (*p.opts, *p.secondary_opts) if n.startswith("--")]
+        if command is not None
+        else []
+    )
     return [*names, "--help"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlrun.config.language import Choice, Form, Items, Leaf, Section, fields
+from dlrun.config.language import Choice, Form, Items, Leaf, Rows, Section, fields
 from dlrun.config.node import Node
 from dlrun.errors import DlrunError, Path, did_you_mean
 from dlrun.recipe import Recipe
@@ -46,6 +46,8 @@ class _Walk:
                 form, node = self._field(form.cls, node)
             elif isinstance(form, Choice):
                 form, node = self._choice(form, node)
+            elif isinstance(form, Rows):
+                form, node = self._row(form, node)
             else:
                 return self._leaf(form, node)
         path = (*self.path, *self.parts)
@@ -66,9 +68,14 @@ class _Walk:
         if self.parts == ["name"]:
             return None, None
         name = node.child("name") if node is not None else None
-        if name is None or name.value not in form.registry:
+        chosen = form.registry.default if name is None else name.value
+        if chosen is None or chosen not in form.registry:
             return None, None
-        return self._field(form.registry.get(name.value), node)
+        cls = form.registry.get(chosen)
+        rest = getattr(cls, "rest", None)
+        if rest is not None and self.parts[0] not in fields(cls):
+            self.parts.insert(0, rest)
+        return self._field(cls, node)
 
     def _item(self, form: Items, node: Node | None) -> tuple[Form | None, Node | None]:
         items = node.value if node is not None and isinstance(node.value, list) else []
@@ -101,6 +108,19 @@ class _Walk:
         else:
             self._step(kind, item)
         return self._field(cls, body)
+
+    def _row(self, form: Rows, node: Node | None) -> tuple[Form | None, Node | None]:
+        rows = node.value if node is not None and isinstance(node.value, list) else []
+        part = self.parts.pop(0)
+        if not part.isdigit() or int(part) >= len(rows):
+            place = ".".join(map(str, self.path))
+            raise DlrunError(
+                "unknown-item",
+                f"`{part}` is not an index of `{place}`, which has {len(rows)} items.",
+                path=self.path,
+                hint=f"Indices run from 0 to {len(rows) - 1}." if rows else f"Set `{place}=[…]` whole.",
+            )
+        return Section(form.cls), self._step(int(part), node)
 
     def _leaf(self, form: Leaf, node: Node | None) -> tuple[Path, Form | None]:
         part = self.parts[0]

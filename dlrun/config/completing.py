@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dlrun.backends import BACKENDS
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog, is_path
-from dlrun.config.language import Choice, Form, Items, Leaf, Section, fields
+from dlrun.config.language import Choice, Form, Items, Leaf, Rows, Section, fields
 from dlrun.recipe import Recipe
 
 
@@ -86,7 +86,7 @@ def _named(entries: Any, prefix: str) -> list[str]:
             found.append(f"{prefix}{name}=")
             continue
         found.append(f"{prefix}{name}.")
-        if isinstance(field.form, Choice | Items) or field.form.named:
+        if isinstance(field.form, Choice | Items | Rows) or field.form.named:
             found.append(f"{prefix}{name}=")
     return found
 
@@ -119,6 +119,9 @@ def _form(parts: list[str]) -> Form | None:
                 return None
             rest.pop(0)
             form = after.form
+            continue
+        if isinstance(form, Rows):
+            form = Section(form.cls)  # whatever the index
             continue
         known = dict(_fields(form, parts))
         if part == "name" and isinstance(form, Choice) and not rest:

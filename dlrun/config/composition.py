@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Any
 
+from dlrun import extensions
 from dlrun.config import interpolate
 from dlrun.config.apply import Applied, apply
 from dlrun.config.assemble import Assembled, assemble
 from dlrun.config.catalog import Catalog
 from dlrun.config.document import shown
+from dlrun.config.extending import adopt_overrides
 from dlrun.config.files import no_tpu
-from dlrun.config.language import fields
+from dlrun.config.language import Section, fields
 from dlrun.config.node import Node, Unresolved, of
 from dlrun.config.normal import expand
 from dlrun.config.overrides import Override, choices_and_values, parse, single
@@ -63,11 +65,14 @@ def compose(
     Raises:
         DlrunErrors: Every mistake found, each with its place.
     """
+    extensions.begin()
     catalog = catalog_of(config_dir)
     parsed = parse(overrides, catalog)
     single(parsed)
     choices, values = choices_and_values(parsed)
     assembled = assemble(choices, catalog)
+    if adopt_overrides(values):
+        expand(Section(Recipe), assembled.tree)  # with the layers that they add
     if smoke:
         _shorten(assembled.tree, parsed)
     applied = apply(assembled.tree, values)

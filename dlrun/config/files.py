@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog
 from dlrun.config.document import read
+from dlrun.config.extending import adopt
 from dlrun.config.language import Section
 from dlrun.config.node import Node
 from dlrun.config.normal import expand
@@ -56,11 +57,13 @@ def load(path: Path, config: str, catalog: Catalog) -> File:
         catalog: Where its defaults list finds its options.
 
     Raises:
-        DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``bad-defaults``, ``unknown-<group>``.
+        DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``bad-defaults``, ``unknown-<group>``, ``missing-extension``.
     """
     body = read(path)
     defaults = body.value.pop("defaults", None)
     body.value.pop("hydra", None)
+    if config.startswith(f"{RECIPE}/"):
+        adopt(body, path)  # before layers are looked for
     chosen: dict[str, Node] = {}
     if defaults is not None:
         errors: list[DlrunError] = []

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 
 from dlrun.config.catalog import Catalog
-from dlrun.config.language import REGISTRIES, Choice, Field, Form, Items, Section, fields
+from dlrun.config.language import REGISTRIES, Choice, Field, Form, Items, Rows, Section, fields
 from dlrun.config.written import plain
+from dlrun.graph.architecture import Model
+from dlrun.models.native import TARGET
 from dlrun.recipe import Recipe
 
 Schema = dict[str, Any]
@@ -89,6 +91,8 @@ class _Writer:
         elif isinstance(form, Items):
             item = self._define(f"{form.base.__name__}Item", lambda: self._item(form))
             result = {"type": "array", "items": item}
+        elif isinstance(form, Rows):
+            result = {"type": "array", "items": self._define(form.cls.__name__, lambda: self.mapping(form.cls))}
         else:
             return _or_reference(leaf(form.type))
         return {"anyOf": [result, {"type": "null"}]} if form.optional else result
@@ -117,6 +121,8 @@ class _Writer:
     def _choice(self, form: Choice) -> Schema:
         classes = [form.registry.get(name) for name in form.registry]
         short = [{"const": cls.kind, "description": _summary(cls)} for cls in classes]
+        if form.inline:
+            return {"anyOf": [*short, _REFERENCE, *(self.mapping(cls, cls.kind) for cls in classes)]}
         every: Schema = {}
         for cls in classes:  # fields of a choice made elsewhere: by a default or a defaults list
             for key, field in fields(cls).items():
@@ -128,7 +134,10 @@ class _Writer:
             "additionalProperties": False,
             "not": {"required": ["name"]},
         }
-        return {"anyOf": [*short, _REFERENCE, *(self.mapping(cls, cls.kind) for cls in classes), plainly]}
+        native: list[Schema] = []
+        if form.base is Model:  # a model of one's own, whose arguments only it knows
+            native = [{"type": "object", "required": [TARGET], "properties": {TARGET: {"type": "string"}}}]
+        return {"anyOf": [*short, _REFERENCE, *(self.mapping(cls, cls.kind) for cls in classes), plainly, *native]}
 
     def _item(self, form: Items) -> Schema:
         classes = [form.registry.get(name) for name in form.registry]

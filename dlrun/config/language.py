@@ -9,7 +9,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from dlrun.data.source import Source, sources
 from dlrun.data.transforms import Transform, transforms
+from dlrun.graph.architecture import Model, models
 from dlrun.graph.layer import Layer, layers
+from dlrun.initializers import Initializer, initializers
 from dlrun.losses import Loss, losses
 from dlrun.metrics.metric import Metric, metrics
 from dlrun.optimizers import Optimizer, optimizers
@@ -25,6 +27,8 @@ REGISTRIES: dict[type, Registry[Any]] = {
     Transform: transforms,
     Metric: metrics,
     Layer: layers,
+    Model: models,
+    Initializer: initializers,
 }
 NAMED = (BackendChoice, Device, Tracker)
 """Sections that may be written as their ``name`` alone."""
@@ -52,10 +56,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Choice:
-    """One registered class, written as its name or as a mapping with ``name``."""
+    """One registered class, written as its name or as a mapping with ``name``.
+
+    ``inline``: a name without fields stays a name; it is no section of the recipe that others fill.
+    """
 
     base: type
     optional: bool = False
+    inline: bool = False
 
     @property
     def registry(self) -> Registry[Any]:
@@ -76,7 +84,15 @@ class Items:
         return REGISTRIES[self.base]
 
 
-Form = Leaf | Section | Choice | Items
+@dataclass(frozen=True)
+class Rows:
+    """A list of mappings, each with the fields of ``cls``."""
+
+    cls: type
+    optional: bool = False
+
+
+Form = Leaf | Section | Choice | Items | Rows
 
 
 @dataclass(frozen=True)
@@ -125,8 +141,13 @@ def form(hint: Any) -> Form:
         item = _item(inner)
         if item in REGISTRIES:
             return Items(item, optional)
+        if dataclasses.is_dataclass(item) and isinstance(item, type):
+            return Rows(item, optional)
     if isinstance(inner, type) and inner in REGISTRIES:
         return Choice(inner, optional)
+    named = [a for a in get_args(inner) if a in REGISTRIES] if str in get_args(inner) else []
+    if named:
+        return Choice(named[0], optional, inline=True)
     if dataclasses.is_dataclass(inner) and isinstance(inner, type):
         return Section(inner, optional)
     return Leaf(hint)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlrun.config.language import Choice, Form, Items, Section, fields
+from dlrun.config.language import Choice, Form, Items, Rows, Section, fields
 from dlrun.config.node import Node, copy
 from dlrun.errors import Path
+from dlrun.graph.architecture import Model
+from dlrun.models.native import KEYS as NATIVE_KEYS
+from dlrun.models.native import TARGET
 from dlrun.recipe import Recipe
 
 CHOICE_PATHS: tuple[Path, ...] = tuple(
@@ -24,7 +27,10 @@ CHOICE_PATHS: tuple[Path, ...] = tuple(
 def expand(form: Form, node: Node) -> Node:
     """The same with every short form written out: names become mappings with fields."""
     value: Any = node.value
-    if isinstance(form, Choice) or (isinstance(form, Section) and form.named):
+    if isinstance(form, Choice) and form.inline:
+        if isinstance(value, dict):
+            _expand_fields(_class(form, node), node)
+    elif isinstance(form, Choice) or (isinstance(form, Section) and form.named):
         if isinstance(value, str):
             node = Node(_named(value, node), node.where)
         elif isinstance(value, dict) and isinstance(form, Section):
@@ -32,13 +38,40 @@ def expand(form: Form, node: Node) -> Node:
             if name is not None and isinstance(name.value, str):
                 node.value = {**_named(name.value, name), **{k: v for k, v in value.items() if k != "name"}}
         if isinstance(node.value, dict):
+            _name_native(form, node)
+            _name_default(form, node)
             _expand_fields(_class(form, node), node)
     elif isinstance(form, Section):
         if isinstance(value, dict):
             _expand_fields(form.cls, node)
     elif isinstance(form, Items) and isinstance(value, list):
         node.value = [_item(form, item) for item in value]
+    elif isinstance(form, Rows) and isinstance(value, list):
+        node.value = [expand(Section(form.cls), item) for item in value]
     return node
+
+
+def _name_native(form: Choice | Section, node: Node) -> None:
+    """Write out the name of a model that is given by `_target_`, or by `torch` and `tensorflow`."""
+    if isinstance(form, Section) or form.base is not Model or "name" in node.value:
+        return
+    if not NATIVE_KEYS & node.value.keys():
+        return
+    known = fields(form.registry.get("native"))
+    if TARGET in node.value:
+        own = {key: child for key, child in node.value.items() if key not in known}
+        beside = {key: child for key, child in node.value.items() if key in known}
+        node.value = {**beside, "target": Node(own, node.value[TARGET].where)}
+    node.value = {"name": Node("native", node.where), **node.value}
+
+
+def _name_default(form: Choice | Section, node: Node) -> None:
+    """Write out the name that a key of the default choice alone implies: ``layers`` in a model."""
+    if isinstance(form, Section) or form.registry.default is None or "name" in node.value:
+        return
+    implying = set(fields(form.registry.get(form.registry.default))) - set(fields(form.base))
+    if key := next((key for key in node.value if key in implying), None):
+        node.value = {"name": Node(form.registry.default, node.value[key].where), **node.value}
 
 
 def _named(text: str, node: Node) -> dict[str, Node]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from dlrun.config.document import scalar
-from dlrun.config.language import Choice, Field, Form, Items, Leaf, Section, fields
+from dlrun.config.language import Choice, Field, Form, Items, Leaf, Rows, Section, fields
 from dlrun.config.leaf import check, describe, written
 from dlrun.config.node import FromEnvironment, Node, Unresolved
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
@@ -42,7 +42,9 @@ class Typing:
         if isinstance(form, Section):
             return self._section(form, node, path)
         if isinstance(form, Choice):
-            return self._choice(form, node, path)
+            return self._inline(form, node, path) if form.inline else self._choice(form, node, path)
+        if isinstance(form, Rows):
+            return self._rows(form, node, path)
         return self._items(form, node, path)
 
     def _leaf(self, form: Leaf, node: Node, path: Path) -> Any:
@@ -81,6 +83,8 @@ class Typing:
                 did_you_mean("", registry),
             )
         name = node.value.get("name")
+        if (name is None or name.value is None) and registry.default is not None:
+            name = Node(registry.default, node.where)
         if name is None or name.value is None:
             return self.fail(
                 "missing-key",
@@ -97,6 +101,38 @@ class Typing:
             return BROKEN
         rest = Node({k: v for k, v in node.value.items() if k != "name"}, node.where)
         return self.build(cls, rest, path, cls.kind, extra=("name",))
+
+    def _inline(self, form: Choice, node: Node, path: Path) -> Any:
+        named = isinstance(node.value, str)
+        try:
+            if named:
+                form.registry.get(node.value, path)
+        except DlrunError as error:
+            self.errors.append(error)
+            return BROKEN
+        made = self._choice(form, Node({"name": node}, node.where) if named else node, path)
+        required = any(field.required for field in fields(type(made)).values()) if made is not BROKEN else True
+        return made.kind if not required and made == type(made)() else made
+
+    def _rows(self, form: Rows, node: Node, path: Path) -> Any:
+        keys = ", ".join(f"`{name}`" for name in fields(form.cls))
+        if not isinstance(node.value, list):
+            return self.fail(
+                "wrong-type",
+                f"`{path[-1]}` must be a list of mappings, got `{written(node.plain())}`.",
+                path,
+                f"Write one a line, each after `- `. Keys: {keys}.",
+            )
+        rows = []
+        for i, row in enumerate(node.value):
+            if isinstance(row.value, Unresolved):
+                rows.append(BROKEN)
+            elif isinstance(row.value, dict):
+                rows.append(self.build(form.cls, row, (*path, i), str(path[-1])))
+            else:
+                text = f"an item of `{path[-1]}` must be a mapping, got `{written(row.plain())}`."
+                rows.append(self.fail("wrong-type", text, (*path, i), f"Its keys: {keys}."))
+        return BROKEN if any(row is BROKEN for row in rows) else tuple(rows)
 
     def _items(self, form: Items, node: Node, path: Path) -> Any:
         if not isinstance(node.value, list):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlrun.config.language import Choice, Form, Items, Section, fields
+from dlrun.config.language import Choice, Form, Items, Rows, Section, fields
 from dlrun.recipe import Recipe
+
+_UNSAID = {"name": None, "inputs": None, "trainable": True, "share": None}
+"""Fields of every layer that are left out where they say nothing."""
 
 
 def values_of(recipe: Recipe) -> dict[str, Any]:
@@ -24,15 +27,18 @@ def plain(form: Form, value: Any) -> Any:
     if isinstance(form, Section):
         return _fields(value)
     if isinstance(form, Choice):
-        return {"name": value.kind, **_fields(value)}
+        return value if isinstance(value, str) else {"name": value.kind, **_fields(value)}
+    if isinstance(form, Rows):
+        return [_fields(row) for row in value]
     if isinstance(form, Items):
         return [{item.kind: _short(item)} for item in value]
     return _lists(value)
 
 
 def _short(item: Any) -> dict[str, Any]:
-    # an automatic name or the input from the layer before is nothing to write
-    return {k: v for k, v in _fields(item).items() if not (k in ("name", "inputs") and v is None)}
+    # an automatic name, the input from the layer before and the like are nothing to write
+    values = _fields(item)
+    return {k: v for k, v in values.items() if not (k in _UNSAID and v == _UNSAID[k])}
 
 
 def _lists(value: Any) -> Any:

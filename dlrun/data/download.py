@@ -89,14 +89,20 @@ def _from_mirror(file: PublishedFile, url: str, part: Path) -> None:
         problem = _transfer(file, url, part)
         if _size(part) <= before:  # nothing gained: this mirror has no more to give
             raise _MirrorFailed(problem or f"it broke off after {_size(part)} of {file.size} bytes")
-    found = hashlib.md5(part.read_bytes()).hexdigest()
-    if found == file.md5:
+    wanted = file.sha256 or file.md5
+    found = _digest(part, "sha256" if file.sha256 else "md5")
+    if found == wanted or not wanted:
         return
     part.unlink()
     if resumed:  # the beginning may have been another's mistake: once more from the start
         _from_mirror(file, url, part)
         return
-    raise _MirrorFailed(f"wrong checksum, expected {file.md5}, got {found}")
+    raise _MirrorFailed(f"wrong checksum, expected {wanted}, got {found}")
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _transfer(file: PublishedFile, url: str, part: Path) -> str | None:

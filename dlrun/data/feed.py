@@ -45,7 +45,7 @@ class Feed:
 
     def holds(self, part: Part) -> bool:
         """Whether a part's preprocessed samples may be kept in memory whole (``data.memory_mb``)."""
-        return self._fits(self.size(part), self.plan.array_dtype)
+        return self._fits(self.size(part), self.plan.input_dtype)
 
     @property
     def x(self) -> np.ndarray:
@@ -203,16 +203,16 @@ class Feed:
         if part not in self._whole:
             self._present(part)
             rows, reader = self._rows(part), self._reader(_split(part))
-            x = np.empty((len(rows), *self.plan.signature.input.shape), self.plan.array_dtype)
+            x = np.empty((len(rows), *self.plan.signature.input.shape), self.plan.input_dtype)
             for i in range(0, len(rows), _BLOCK):
                 block = slice(i, i + _BLOCK)
-                apply(reader.take(rows[block]), self.plan.affine, self.plan.array_dtype, x[block])
+                apply(reader.take(rows[block]), self.plan.affine, self.plan.input_dtype, x[block])
             self._whole[part] = x, self._labels(part)
         return self._whole[part]
 
     def _batch(self, part: Part, positions: np.ndarray) -> Batch:
         rows, reader = self._rows(part)[positions], self._reader(_split(part))
-        return apply(reader.take(rows), self.plan.affine, self.plan.array_dtype), self._targets(reader.y[rows])
+        return apply(reader.take(rows), self.plan.affine, self.plan.input_dtype), self._targets(reader.y[rows])
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         """Class ids stay int64; numbers get the model's precision."""

@@ -23,6 +23,7 @@ class PublishedFile:
         md5: Published checksum.
         unpacked_name: Name of the file after gunzip, accepted in its place.
         unpacked_md5: Its checksum.
+        sha256: Published SHA-256, which counts instead of ``md5``; neither is checked where both are empty.
     """
 
     dataset: str
@@ -32,6 +33,7 @@ class PublishedFile:
     md5: str
     unpacked_name: str
     unpacked_md5: str
+    sha256: str = ""
 
 
 def cache_folder(dataset: str) -> Path:

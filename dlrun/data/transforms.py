@@ -124,6 +124,9 @@ def apply(
     """
     multiplier, offset = affine
     out = np.empty(x.shape, dtype) if out is None else out
+    if out.dtype.kind == "i":  # ids are not scaled
+        out[...] = x
+        return out
     samples = max(1, _BLOCK // max(1, x[:1].size))
     blocks = [slice(i, i + samples) for i in range(0, len(x), samples)]
     if x.dtype != np.uint8:

@@ -133,7 +133,7 @@ def _reference(
     """What the model answers, and the versions it answered with."""
     engine = backend.compile(plan)
     engine.restore(EngineState(weights))
-    answers = {name: engine.infer(apply(x, plan.affine, plan.array_dtype)) for name, x in inputs.items()}
+    answers = {name: engine.infer(apply(x, plan.affine, plan.input_dtype)) for name, x in inputs.items()}
     return answers, engine.describe()["versions"]
 
 

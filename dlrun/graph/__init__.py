@@ -1,6 +1,7 @@
 """The model as a graph: tensor types, layers, shape inference, weights. Framework-free."""
 
-from dlrun.graph.build import build_graph
+from dlrun.graph.architecture import LayerList, Model, models
+from dlrun.graph.build import build_graph, build_model
 from dlrun.graph.graph import INPUT, Graph, Node
 from dlrun.graph.layer import Composite, Example, Layer, Layers, Weight, layers
 from dlrun.graph.tensor import TensorType
@@ -11,10 +12,14 @@ __all__ = [
     "Example",
     "Graph",
     "Layer",
+    "LayerList",
     "Layers",
+    "Model",
     "Node",
     "TensorType",
     "Weight",
     "build_graph",
+    "build_model",
     "layers",
+    "models",
 ]

@@ -7,20 +7,24 @@ import re
 from collections.abc import Sequence
 
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean
+from dlrun.graph.architecture import LayerList, Model
 from dlrun.graph.graph import INPUT, Graph, Node
-from dlrun.graph.layer import Composite, Layer, layers
+from dlrun.graph.layer import Composite, Layer, Weight, layers
 from dlrun.graph.tensor import TensorType
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("model", "layers")) -> Graph:
+def build_graph(
+    specs: Sequence[Layer], input_type: TensorType, path: Path = ("model", "layers"), outputs: Sequence[str] = ()
+) -> Graph:
     """Wire ``specs`` into a graph, inferring every shape.
 
     Args:
         specs: Layers in the order written; each reads the one before unless it names ``inputs``.
         input_type: Type of the model's input, per sample.
         path: Where the list stands in the recipe.
+        outputs: Names of the layers that are the model's outputs; the last one when left out.
 
     Raises:
         DlrunErrors: Every mistake found, each with its place.
@@ -31,9 +35,19 @@ def build_graph(specs: Sequence[Layer], input_type: TensorType, path: Path = ("m
             [DlrunError("empty-model", "`model.layers` is empty; a model needs at least one layer.", path=path)]
         )
     builder.chain(specs, INPUT, path)
+    return finished(builder, outputs)
+
+
+def finished(builder: Builder, outputs: Sequence[str] = ()) -> Graph:
+    """The graph of what a builder has collected.
+
+    Raises:
+        DlrunErrors: Every mistake found, each with its place.
+    """
+    names = builder.output_names(outputs)
     if builder.errors:
         raise DlrunErrors(_distinct(builder.errors))
-    graph = Graph(input_type, tuple(builder.nodes))
+    graph = Graph(builder.input_type, tuple(builder.nodes), names)
     unread = _unread(graph)
     if unread:
         raise DlrunErrors(
@@ -55,8 +69,12 @@ def _distinct(errors: Sequence[DlrunError]) -> list[DlrunError]:
     return list({(e.code, e.path, e.message): e for e in reversed(errors)}.values())[::-1]
 
 
+def _listed(weights: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"`{name}` {shape}" for name, shape in weights.items()) or "none"
+
+
 def _unread(graph: Graph) -> list[Node]:
-    read = {name for node in graph.nodes for name in node.inputs} | {graph.nodes[-1].name}
+    read = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
     return [node for node in graph.nodes if node.name not in read]
 
 
@@ -64,12 +82,31 @@ class Builder:
     """Collects nodes and mistakes while layers are added."""
 
     def __init__(self, input_type: TensorType) -> None:
+        self.input_type = input_type
         self.nodes: list[Node] = []
         self.errors: list[DlrunError] = []
         self._types: dict[str, TensorType | None] = {INPUT: input_type}
         self._count: dict[str, int] = {}
         self._scopes: list[str] = []
         self._alias: dict[str, str] = {}
+
+    def output_names(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """The nodes that ``model.outputs`` means; collects names that no layer has."""
+        found = []
+        for i, name in enumerate(wanted):
+            actual = self._alias.get(name, name)
+            if actual in self._types and actual != INPUT:
+                found.append(actual)
+                continue
+            self.errors.append(
+                DlrunError(
+                    "unknown-output",
+                    f"`{name}` names no layer of the model.",
+                    path=("model", "outputs", i),
+                    hint=did_you_mean(name, [n for n in (*self._types, *self._alias) if n != INPUT]),
+                )
+            )
+        return tuple(found)
 
     def chain(self, specs: Sequence[Layer], source: str, path: Path) -> str:
         """Add layers one after another, starting from the node ``source``; returns the last name."""
@@ -155,17 +192,50 @@ class Builder:
                 return self._expand(spec, name, inputs, path)
             output = spec.infer(*known)
             weights = spec.weights(*known)
+            shares = self._owner(spec, weights)
         except DlrunError as error:
             error.path = (*path, *error.path) if error.path[: len(path)] != path else error.path
             self.errors.append(error)
             self._types[name] = None
             return name
         self._types[name] = output
-        self.nodes.append(Node(name, spec, inputs, tuple(known), output, weights, path))
+        if not spec.trainable:
+            weights = tuple(dataclasses.replace(w, trainable=False) for w in weights)
+        own, shared = (weights, ()) if shares is None else ((), weights)
+        self.nodes.append(Node(name, spec, inputs, tuple(known), output, own, path, shares, shared))
         activation = getattr(spec, "activation", None)
         if activation is not None:
             return self._activate(name, activation, path)
         return name
+
+    def _owner(self, spec: Layer, weights: tuple[Weight, ...]) -> str | None:
+        """The node whose weights ``spec`` shares, or None.
+
+        Raises:
+            DlrunError: ``unknown-share`` and ``share-mismatch``.
+        """
+        if spec.share is None:
+            return None
+        nodes = {node.name: node for node in self.nodes}
+        scopes = ["".join(s + "." for s in self._scopes[:k]) for k in range(len(self._scopes), -1, -1)]
+        name = next((scope + spec.share for scope in scopes if scope + spec.share in nodes), None)
+        if name is None:
+            raise DlrunError(
+                "unknown-share",
+                f"`{spec.share}` names no earlier layer, so its weights cannot be shared.",
+                path=("share",),
+                hint=did_you_mean(spec.share, [n.name for n in self.nodes if n.weights], "Give that layer a `name`."),
+            )
+        owner = nodes[nodes[name].shares or name]
+        theirs, mine = ({w.name: w.shape for w in ws} for ws in (owner.weights, weights))
+        if theirs != mine or not mine:
+            raise DlrunError(
+                "share-mismatch",
+                f"`{spec.kind}` needs the weights {_listed(mine)}, but `{spec.share}` has {_listed(theirs)}.",
+                path=("share",),
+                hint="Layers that share weights must declare the same ones, of the same shapes.",
+            )
+        return owner.name
 
     def _activate(self, name: str, activation: str, path: Path) -> str:
         cls = layers.get(activation) if activation in layers else None
@@ -198,6 +268,29 @@ class Builder:
         return result
 
 
+def build_model(model: Model, input_type: TensorType, classes: int | None) -> Graph:
+    """The graph of a model's description.
+
+    Args:
+        model: A list of layers or an architecture.
+        input_type: Type of the model's input, per sample.
+        classes: Classes of the data, or None.
+
+    Raises:
+        DlrunErrors: Every mistake found, each with its place.
+    """
+    if isinstance(model, LayerList):
+        return build_graph(model.layers, input_type, outputs=model.outputs)
+    builder = Builder(input_type)
+    try:
+        last = model.expand(_Scope(builder, ("model",)), INPUT, classes)
+    except DlrunError as error:
+        error.path = error.path if error.path[:1] == ("model",) else ("model", *error.path)
+        builder.errors.append(error)
+        last = INPUT
+    return finished(builder, model.outputs or ((last, *model.further_outputs) if last != INPUT else ()))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Scope:
     """What a composite sees while it expands: its own name scope and place."""
@@ -212,6 +305,10 @@ class _Scope:
     def chain(self, specs: Sequence[Layer], source: str, field: str = "layers") -> str:
         """Add the layers of one of the composite's fields; returns the last name."""
         return self.builder.chain(specs, source, (*self.path, field))
+
+    def fork(self, specs: Sequence[Layer], source: str, field: str) -> list[str]:
+        """Add the layers of one of the composite's fields side by side, all reading ``source``; returns their names."""
+        return [self.builder._add(s, (source,), (*self.path, field, i, s.kind)) for i, s in enumerate(specs)]
 
     def scope(self, name: str) -> _Inner:
         """A context in which names get a further prefix."""

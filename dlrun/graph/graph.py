@@ -24,8 +24,10 @@ class Node:
         inputs: Names of the nodes it reads (or ``input``).
         input_types: Their types.
         output: Its own type.
-        weights: Its weights (names within the layer).
+        weights: Its own weights (names within the layer).
         path: Its place in the recipe.
+        shares: Name of the node whose weights it uses; then it has none of its own.
+        shared: What it declares of those weights.
     """
 
     name: str
@@ -35,10 +37,12 @@ class Node:
     output: TensorType
     weights: tuple[Weight, ...]
     path: Path = ()
+    shares: str | None = None
+    shared: tuple[Weight, ...] = ()
 
     @property
     def parameters(self) -> int:
-        """Trainable elements."""
+        """Trainable elements of its own."""
         return sum(_size(w.shape) for w in self.weights if w.trainable)
 
     @property
@@ -49,19 +53,39 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A verified model: every shape known, every name unique, one input, one output."""
+    """A verified model: every shape known, every name unique, one input, one or more outputs.
+
+    Args:
+        input: Type of the model's input.
+        nodes: In an order in which each reads only earlier ones.
+        outputs: Names of the nodes that are read from outside; the last node when left out. The first
+            is the model's answer, further ones are read by losses only.
+    """
 
     input: TensorType
     nodes: tuple[Node, ...]
+    outputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.outputs:
+            object.__setattr__(self, "outputs", (self.nodes[-1].name,))
 
     @property
     def output(self) -> TensorType:
-        """Type of the last node, which is the model's output."""
-        return self.nodes[-1].output
+        """Type of the model's (first) output."""
+        return self.output_types[0]
+
+    @property
+    def output_types(self) -> tuple[TensorType, ...]:
+        """Types of all outputs."""
+        types = {node.name: node.output for node in self.nodes}
+        return tuple(types[name] for name in self.outputs)
 
     @property
     def sequential(self) -> bool:
-        """Whether each node reads exactly the one before it."""
+        """Whether each node reads exactly the one before it, owns its weights, and the last is the output."""
+        if self.outputs != (self.nodes[-1].name,) or any(node.shares for node in self.nodes):
+            return False
         before = INPUT
         for node in self.nodes:
             if node.inputs != (before,):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
+from dlrun.initializers import Fans, Initial
 from dlrun.registry import Registry
 
 
@@ -19,16 +20,18 @@ class Weight:
     Args:
         name: Name within the layer, e.g. ``kernel``.
         shape: Canonical shape.
-        initializer: Name in ``dlrun.initializers``.
+        initializer: How it starts: a name in ``dlrun.initializers``, or an initializer with fields.
         trainable: False for running statistics.
         decay: Whether weight decay applies.
+        fans: (fan_in, fan_out) where the shape does not tell them: depthwise kernels.
     """
 
     name: str
     shape: tuple[int, ...]
-    initializer: str
+    initializer: Initial
     trainable: bool = True
     decay: bool = True
+    fans: Fans | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Layer:
     Args:
         name: The user's own name for the layer, or None for an automatic one.
         inputs: Names of the layers it reads, or None for the one before it.
+        trainable: Whether its weights are updated; batch normalisation that is not uses its running statistics.
+        share: Name of an earlier layer whose weights it uses instead of its own.
     """
 
     kind: ClassVar[str] = ""
@@ -64,6 +69,8 @@ class Layer:
 
     name: str | None = None
     inputs: tuple[str, ...] | None = None
+    trainable: bool = True
+    share: str | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The output type; the only place where it is computed.
@@ -82,7 +89,7 @@ class Layer:
         return 0
 
 
-layers: Registry[Layer] = Registry("layer", home="dlrun.layers")
+layers: Registry[Layer] = Registry("layer", home="dlrun.layers", group="dlrun.layers")
 
 Layers = Annotated[tuple[Layer, ...], "layers"]
 """The type of a field that holds nested layers, written as a list in a recipe."""
@@ -107,6 +114,38 @@ def require_rank(kind: str, x: TensorType, rank: int, axes: str) -> None:
             if kind == "dense"
             else f"Use `reshape` to give it {rank} axes.",
         )
+
+
+def require_ids(kind: str, x: TensorType, what: str = "ids") -> None:
+    """Raise ``wrong-dtype`` unless ``x`` holds whole numbers; ``what`` names them in the message."""
+    if x.dtype != "int":
+        raise DlrunError(
+            "wrong-dtype",
+            f"`{kind}` needs {what}, whole numbers, got {x} of dtype `{x.dtype}`.",
+            hint="Make a mask with `padding_mask`." if what == "a mask" else "Read token ids, before any `embedding`.",
+        )
+
+
+def require_mask(kind: str, mask: TensorType, length: int) -> None:
+    """Raise unless ``mask`` holds one whole number per step: 1 keeps a step, 0 drops it."""
+    require_ids(kind, mask, "a mask")
+    if mask.shape != (length,):
+        raise DlrunError(
+            "mask-length",
+            f"`{kind}` needs one mask value for each of `{length}` steps, got {mask}.",
+            hint="Make the mask from the same ids with `padding_mask`.",
+        )
+
+
+def require_float(kind: str, *inputs: TensorType) -> None:
+    """Raise ``wrong-dtype`` unless every input holds numbers (not ids or masks)."""
+    for x in inputs:
+        if x.dtype != "float":
+            raise DlrunError(
+                "wrong-dtype",
+                f"`{kind}` needs numbers, got {x} of dtype `{x.dtype}`.",
+                hint="Ids go through `embedding` first.",
+            )
 
 
 def pair(value: int | Sequence[int]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.losses import Loss
+from dlrun.losses import Loss, Sum
 from dlrun.metrics.metric import Metric
 
 
@@ -15,30 +15,30 @@ class Evaluation:
     """Sums over batches in float64, so that the result does not depend on the batch size.
 
     Args:
-        loss: The recipe's loss.
+        loss: What the recipe's loss computes of the model's answer.
         metrics: The recipe's metrics.
         classes: Number of classes, or None.
     """
 
     def __init__(self, loss: Loss, metrics: Sequence[Metric], classes: int | None) -> None:
         self._loss = loss
-        self._total = 0.0
-        self._weight = 0.0
+        self._total: Sum = 0.0
+        self._weight: Sum = 0.0
         self._accumulators = [metric.start(classes) for metric in metrics]
         self.samples = 0
 
     def add(self, output: np.ndarray, target: np.ndarray) -> None:
         """Count one batch. Shapes: model outputs (N, *), labels (N, *target)."""
         total, weight = self._loss.sums(output, target)
-        self._total += total
-        self._weight += weight
+        self._total = self._total + total
+        self._weight = self._weight + weight
         self.samples += len(target)
         for accumulator in self._accumulators:
             accumulator.add(output, target)
 
     def result(self) -> dict[str, Any]:
         """JSON-ready values: ``loss`` first, then each metric's, in the recipe's order."""
-        values: dict[str, Any] = {"loss": self._total / self._weight if self._weight else 0.0}
+        values: dict[str, Any] = {"loss": self._loss.value(self._total, self._weight)}
         for accumulator in self._accumulators:
             values.update(accumulator.result())
         return values

@@ -41,6 +41,7 @@ class Position:
         best: ``{"step", "monitor", "value"}`` or None.
         stale_epochs: Epochs since the best one.
         finished: Whether the run had come to its end.
+        schedule: What the schedule remembers of past validations, or None.
     """
 
     step: int = 0
@@ -53,6 +54,7 @@ class Position:
     best: dict[str, Any] | None = None
     stale_epochs: int = 0
     finished: bool = False
+    schedule: dict[str, Any] | None = None
 
 
 @dataclass
@@ -91,7 +93,7 @@ def save(folder: Path, position: Position, engine: EngineState, facts: dict[str,
     def fill(temporary: Path) -> None:
         files = {}
         for name in _ARRAYS:
-            arrays = {k: np.ascontiguousarray(v) for k, v in getattr(engine, name).items()}
+            arrays = {k: np.asarray(v, order="C") for k, v in getattr(engine, name).items()}
             if not arrays:
                 continue
             data = to_bytes(arrays, metadata={"dlrun_format": str(FORMAT)})

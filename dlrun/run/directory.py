@@ -156,7 +156,7 @@ def create_run(output: Output, recipe: str, backend: str) -> RunDirectory:
                 )
             path.mkdir(parents=True)
         else:
-            path = _fresh(parent, f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{backend}")
+            path = fresh_folder(parent, f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{backend}")
         (path / "checkpoints").mkdir()
     except OSError as error:
         raise DlrunError(
@@ -168,7 +168,8 @@ def create_run(output: Output, recipe: str, backend: str) -> RunDirectory:
     return RunDirectory(path)
 
 
-def _fresh(parent: Path, name: str) -> Path:
+def fresh_folder(parent: Path, name: str) -> Path:
+    """A new folder below ``parent``; its name gets a number where it is taken."""
     for number in range(1, 10_000):
         path = parent / (name if number == 1 else f"{name}-{number}")
         with contextlib.suppress(FileExistsError):

@@ -114,7 +114,7 @@ def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part) -> dict[
 
 def evaluate_batches(plan: Plan, engine: Engine, batches: Iterable[tuple[Any, np.ndarray]]) -> dict[str, Any]:
     """The same for batches of preprocessed or uploaded samples and their labels."""
-    evaluation = Evaluation(plan.recipe.loss, plan.recipe.metrics, plan.signature.classes)
+    evaluation = Evaluation(plan.recipe.loss.answering(plan.outputs[0]), plan.recipe.metrics, plan.signature.classes)
     for x, y in batches:
         evaluation.add(engine.infer(x), y)
     return evaluation.result()

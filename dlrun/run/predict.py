@@ -75,7 +75,7 @@ def predict(target: Path, inputs: Sequence[Path], *, overrides: Sequence[str] = 
         part = files[i : i + size]
         stored = plan.recipe.data.source.read(part, plan.signature)
         names = [str(f) for f in part] if len(stored) == len(part) else [f"{part[0]}[{k}]" for k in range(len(stored))]
-        outputs = model.engine.infer(apply(stored, plan.affine, plan.array_dtype))
+        outputs = model.engine.infer(apply(stored, plan.affine, plan.input_dtype))
         predictions += [_describe(model, name, output) for name, output in zip(names, outputs, strict=True)]
     return predictions
 

@@ -15,6 +15,7 @@ from dlrun.run.checkpoint import Checkpoint
 from dlrun.run.directory import RunDirectory, chosen_checkpoint, create_run, open_run
 
 ALLOWED = (
+    "extensions",
     "backend.*",
     "device.*",
     "tracker.*",
@@ -29,7 +30,7 @@ ALLOWED = (
     "data.memory_mb",
     "data.prefetch",
 )
-_SECTIONS = ("backend", "device", "tracker", "output", "schedule", "optimizer", "metrics", "train")
+_SECTIONS = ("extensions", "backend", "device", "tracker", "output", "schedule", "optimizer", "metrics", "train")
 _DATA = ("root", "download", "eval_batch_size", "memory_mb", "prefetch")
 _FIXED = ("optimizer.name", "train.limit_batches")
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlrun import extensions
 from dlrun.backends import load_backend
-from dlrun.backends.base import Engine
+from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
 from dlrun.data.source import Place
 from dlrun.errors import DlrunError, RunError
+from dlrun.files import write_json
 from dlrun.plan import Plan
 from dlrun.run import checkpoint, environment
 from dlrun.run import resume as resuming
@@ -20,6 +23,7 @@ from dlrun.run.checkpoint import Position
 from dlrun.run.directory import RunDirectory, create_run
 from dlrun.run.events import Listener
 from dlrun.run.trainer import Trainer, TrainResult
+from dlrun.weights.pretrained import start
 
 if TYPE_CHECKING:
     from dlrun.config import Composed
@@ -47,10 +51,17 @@ def train(composed: Composed, listeners: Sequence[Listener] = (), *, resume: Pat
 
 def _fresh(composed: Composed, stack: ExitStack) -> Trainer:
     plan = composed.plan
+    first = start(plan)
     engine, feed = _compile(plan)
+    if first is not None:
+        engine.restore(EngineState(first[0]))
     run = create_run(plan.recipe.output, plan.recipe.name, plan.recipe.backend.name)
     stack.enter_context(run.lock())
-    return Trainer(composed, plan, run, engine, feed, Position(), tuple(composed.notes))
+    composed, kept = _with_files(composed, run)
+    if first is not None:
+        write_json(run.path / "weights.json", first[1].as_dict())
+        kept += [f"weights: {line}" for line in first[1].lines()]
+    return Trainer(composed, plan, run, engine, feed, Position(), (*composed.notes, *kept))
 
 
 def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
@@ -79,7 +90,15 @@ def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
         notes.append("not equal to the bit to an uninterrupted run, because of " + ", ".join(changed) + ".")
     branch.rewind(position.step)
     position.finished = False
+    composed, kept = _with_files(composed, branch)
+    notes += kept
     return Trainer(composed, plan, branch, engine, feed, position, tuple(notes))
+
+
+def _with_files(composed: Composed, run: RunDirectory) -> tuple[Composed, list[str]]:
+    """The recipe as the run directory keeps it, with the Python files that it names, and notes on them."""
+    names, notes = extensions.keep(composed.recipe.extensions, run.path)
+    return dataclasses.replace(composed, values={**composed.values, "extensions": names}), notes
 
 
 def _check_not_over(plan: Plan, position: Position, run: RunDirectory) -> None:

@@ -124,6 +124,7 @@ class Trainer:
         self.at.epoch, self.at.step_in_epoch = self.at.epoch + 1, 0
         self.at.loss_sum, self.at.loss_count = 0.0, 0
         best = self._note_best(metrics)
+        self._tell_schedule(metrics)
         metrics["elapsed"] = time.perf_counter() - self._t0
         self._record({"kind": "epoch", "step": self.at.step, "epoch": self.at.epoch, **metrics})
         self.tracker.scalars({k: v for k, v in metrics.items() if k.startswith(("train_loss", "val_"))}, self.at.step)
@@ -172,7 +173,7 @@ class Trainer:
 
     def _rates(self, first: int, steps: int) -> np.ndarray:
         rate, total = self.recipe.optimizer.learning_rate, self.plan.total_steps
-        return self.recipe.schedule.rates(rate, first, steps, total, self.plan.steps_per_epoch)
+        return self.recipe.schedule.rates(rate, first, steps, total, self.plan.steps_per_epoch, self.at.schedule)
 
     def _count(self, rates: np.ndarray, losses: np.ndarray) -> None:
         """Account for updates just made: sums one by one, so that they do not depend on the grouping."""
@@ -245,6 +246,12 @@ class Trainer:
             return True
         self.at.stale_epochs += 1
         return False
+
+    def _tell_schedule(self, metrics: dict[str, Any]) -> None:
+        value = metrics.get(f"val_{self.monitor}")
+        if value is not None:
+            higher = _higher_is_better(self.plan, self.monitor)
+            self.at.schedule = self.recipe.schedule.observe(self.at.schedule, value, higher)
 
     def _should_stop(self) -> bool:
         stopping = self.recipe.train.early_stopping

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from dlrun.data.source import Place, Signature, Source
-from dlrun.graph import Layer, TensorType, layers
+from dlrun.graph import Layer, LayerList, TensorType, layers
 from dlrun.losses import losses
 from dlrun.optimizers import optimizers
 from dlrun.plan import Plan
-from dlrun.recipe import BackendChoice, Data, Device, Model, Recipe, Train
+from dlrun.recipe import BackendChoice, Data, Device, Recipe, Train
 from dlrun.registry import Registry
 from dlrun.resolve import resolve
 from dlrun.schedules import schedules
@@ -61,6 +61,7 @@ def plan_of(
     train: dict[str, Any] | None = None,
     backend: dict[str, Any] | None = None,
     device: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
 ) -> Plan:
     """A plan from layers, losses and optimizers written as a recipe writes them."""
 
@@ -73,7 +74,7 @@ def plan_of(
         name="toy",
         task=task,
         data=Data(source=Toy(input=input, target=target, classes=classes, samples=samples), batch_size=batch_size),
-        model=Model(layers=tuple(map(_layer, specs))),
+        model=LayerList(layers=tuple(map(_layer, specs)), **(model or {})),
         loss=pick(losses, loss or ("mse" if classes is None else "softmax_cross_entropy")),
         metrics=(),
         optimizer=pick(optimizers, optimizer),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,13 +16,14 @@ from dlrun.backends.tensorflow.weights import read, write  # noqa: E402
 import tensorflow as tf  # noqa: E402  # isort: skip
 
 from dlrun.graph import Composite, Example, Graph, Layer, TensorType, build_graph, layers  # noqa: E402
-from dlrun.graph.layer import pair  # noqa: E402
 
 EXAMPLES = [
     pytest.param(kind, example, id=f"{kind}-{i}")
     for kind in layers
     for i, example in enumerate(layers.get(kind).examples)
-    if example.raises is None and not issubclass(layers.get(kind), Composite)
+    if example.raises is None
+    and not issubclass(layers.get(kind), Composite)
+    and all(x.dtype == "float" for x in example.inputs)  # ids and masks are met in the conformance suite
 ]
 
 
@@ -105,43 +105,8 @@ def test_weights_come_back_as_they_went_in(kind: str, example: Example) -> None:
     assert {n for n, v in network.variables.items() if v.trainable} == trainable
 
 
-def windows(
-    x: np.ndarray, size: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], same: bool, fill: float
-) -> np.ndarray:
-    """Every window of an image, cell by cell: (N, H', W', kh, kw, C)."""
-    outs, before = [], []
-    for n, k, s, d in zip(x.shape[1:3], size, stride, dilation, strict=True):
-        outs.append(math.ceil(n / s) if same else (n - (k - 1) * d - 1) // s + 1)
-        before.append(max((outs[-1] - 1) * s + (k - 1) * d + 1 - n, 0) // 2 if same else 0)
-    found = np.full((len(x), *outs, *size, x.shape[-1]), fill)
-    for i, j, u, v in np.ndindex(*outs, *size):
-        row = i * stride[0] + u * dilation[0] - before[0]
-        column = j * stride[1] + v * dilation[1] - before[1]
-        if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
-            found[:, i, j, u, v] = x[:, row, column]
-    return found
-
-
-def conv2d(layer: Any, x: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
-    cells = windows(x, pair(layer.kernel), pair(layer.stride), pair(layer.dilation), layer.padding == "same", 0.0)
-    return np.einsum("nijuvc,uvco->nijo", cells, w["kernel"]) + w.get("bias", 0)
-
-
-def pool(reduce: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    def reference(layer: Any, x: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
-        size, stride = layer.window()
-        return reduce(windows(x, size, stride, (1, 1), layer.padding == "same", np.nan), axis=(3, 4))
-
-    return reference
-
-
 REFERENCES: dict[str, Callable[[Any, np.ndarray, dict[str, np.ndarray]], np.ndarray]] = {
-    "conv2d": conv2d,
     "dense": lambda layer, x, w: x @ w["kernel"] + w.get("bias", 0),
-    "max_pool2d": pool(np.nanmax),
-    "avg_pool2d": pool(np.nanmean),
-    "global_avg_pool2d": lambda layer, x, w: x.mean((1, 2)),
-    "global_max_pool2d": lambda layer, x, w: x.max((1, 2)),
     "batch_norm": lambda layer, x, w: (
         w["scale"] * (x - w["mean"]) / np.sqrt(w["variance"] + layer.epsilon) + w["shift"]
     ),

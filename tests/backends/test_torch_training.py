@@ -14,10 +14,7 @@ from dlrun.backends import load_backend
 from dlrun.backends.base import EngineState
 from dlrun.backends.torch.dropout import Dropout
 from dlrun.backends.torch.engine import TorchEngine
-from dlrun.backends.torch.losses import native_loss
 from dlrun.errors import RunError
-from dlrun.losses import losses
-from dlrun.optimizers import optimizers
 from dlrun.plan import Plan
 from dlrun.randomness import derive, epoch_order, keep_mask, step_key
 from dlrun.recipe import Train
@@ -93,11 +90,6 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize("kind", optimizers.names())
-def test_every_optimizer_is_among_the_choices(kind: str) -> None:
-    assert any(c["name"] == kind for c in CHOICES)
-
-
 @pytest.mark.parametrize(("precision", "gate"), [("float64", 1e-12), ("float32", 1e-4)])
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda c: "-".join(str(v) for v in c.values()))
 def test_sixty_updates_are_the_numpy_reference(
@@ -109,7 +101,7 @@ def test_sixty_updates_are_the_numpy_reference(
     spec = plan.recipe.optimizer
     w = {k: v.astype(np.float64) for k, v in plan.initial_weights().items()}
     start = {k: v.copy() for k, v in w.items()}
-    slots = {k: {s: np.zeros_like(v) for s in spec.slots()} for k, v in w.items()}
+    slots = {k: spec.new_slots(v.shape) for k, v in w.items()}
     expected = []
     for step in range(60):
         rows = epoch_order(7, step // 3, 24)[step % 3 * 8 :][:8]
@@ -123,7 +115,7 @@ def test_sixty_updates_are_the_numpy_reference(
     state = engine.state()
     for k in w:
         assert np.abs(state.weights[k] - w[k]).max() <= gate * np.abs(w[k] - start[k]).max()
-        for s in spec.slots():
+        for s in slots[k]:
             np.testing.assert_allclose(state.slots[f"{k}/{s}"], slots[k][s], rtol=gate, atol=gate * 1e-2)
 
 
@@ -144,45 +136,6 @@ def test_decay_spares_weights_that_say_so(make_plan: Maker, draw: Draw) -> None:
 # Losses
 
 
-LOSSES = [
-    ({"name": "softmax_cross_entropy"}, "ids"),
-    ({"name": "softmax_cross_entropy", "label_smoothing": 0.2}, "ids"),
-    ({"name": "softmax_cross_entropy", "class_weights": (1.0, 2.0, 0.0), "label_smoothing": 0.1}, "ids"),
-    ({"name": "softmax_cross_entropy", "class_weights": (1.0, 2.0, 0.5)}, "ids"),
-    ({"name": "binary_cross_entropy"}, "bits"),
-    ({"name": "binary_cross_entropy", "pos_weight": 2.5}, "bits"),
-    ({"name": "binary_cross_entropy", "pos_weight": 2.5}, "flags"),
-    ({"name": "mse"}, "bits"),
-    ({"name": "mse"}, "flags"),
-]
-
-
-@pytest.mark.parametrize("kind", losses.names())
-def test_every_loss_is_among_the_cases(kind: str) -> None:
-    assert any(fields["name"] == kind for fields, _ in LOSSES)
-
-
-@pytest.mark.parametrize(("fields", "labels"), LOSSES, ids=str)
-def test_losses_are_the_numpy_reference(fields: dict[str, Any], labels: str) -> None:
-    fields = dict(fields)
-    spec = losses.get(fields.pop("name"))(**fields)
-    rng = np.random.default_rng(0)
-    width = 1 if labels == "flags" else 3
-    output = rng.normal(0, 4, (11, width))
-    y = {
-        "ids": rng.integers(0, 3, 11),
-        "bits": rng.integers(0, 2, (11, 3)).astype(np.float32),
-        "flags": rng.integers(0, 2, 11),
-    }[labels]
-    native = native_loss(spec, torch.device("cpu"), torch.float64)
-    target = native.target(torch.from_numpy(y), (width,))
-    logits = torch.from_numpy(output)
-    total, weight = spec.sums(output, y)
-    assert native.mean(logits, target).item() == pytest.approx(spec.reference(output, y), rel=1e-13)
-    assert native.sum(logits, target).item() == pytest.approx(total, rel=1e-13)
-    assert float(native.weight(target)) == pytest.approx(weight, rel=1e-15)
-
-
 @pytest.mark.parametrize("parts", [1, 3])
 def test_no_weight_left_is_no_loss_and_no_update(make_plan: Maker, draw: Draw, parts: int) -> None:
     loss = {"name": "softmax_cross_entropy", "class_weights": (0.0, 1.0, 1.0)}
@@ -195,8 +148,15 @@ def test_no_weight_left_is_no_loss_and_no_update(make_plan: Maker, draw: Draw, p
 
 # Batches in parts, clipping, averages
 
+LOSSES = [
+    ({"name": "softmax_cross_entropy"}, "ids"),
+    ({"name": "softmax_cross_entropy", "class_weights": (1.0, 2.0, 0.0), "label_smoothing": 0.1}, "ids"),
+    ({"name": "binary_cross_entropy"}, "bits"),
+    ({"name": "mse"}, "bits"),
+]
 
-@pytest.mark.parametrize(("fields", "labels"), [LOSSES[0], LOSSES[2], LOSSES[4], LOSSES[7]], ids=str)
+
+@pytest.mark.parametrize(("fields", "labels"), LOSSES, ids=str)
 @pytest.mark.parametrize("parts", [2, 3, 8])
 def test_a_batch_in_parts_is_the_batch(
     make_plan: Maker, draw: Draw, fields: dict[str, Any], labels: str, parts: int

@@ -9,7 +9,8 @@ import pytest
 
 from dlrun.cli import app
 
-VERBS = ["train", "eval", "predict", "export", "check", "show", "recipes", "new", "doctor", "schema", "completion"]
+VERBS = ["train", "eval", "predict", "export", "check", "show", "compare", "recipes", "new", "doctor", "schema"]
+VERBS += ["completion"]
 
 
 def help_of(capsys, *words):

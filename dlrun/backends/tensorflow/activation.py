@@ -43,6 +43,15 @@ class ELU(Lowered):
         return tf.where(x > 0, x, self.layer.alpha * tf.math.expm1(tf.minimum(x, 0)))
 
 
+@lowers(activation.CELU)
+class CELU(Lowered):
+    """Own form: the gradient of keras.ops.celu at 0 is that of both branches together."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        alpha = self.layer.alpha
+        return tf.where(x > 0, x, alpha * tf.math.expm1(tf.minimum(x, 0) / alpha))
+
+
 @lowers(activation.SELU)
 class SELU(Lowered):
     """Own form: the gradient of tf.nn.selu at 0 is that of the upper branch."""
@@ -56,9 +65,27 @@ class GELU(Lowered):
     """Own form: the constants of tf.nn.gelu are float32."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        if self.layer.approximate == "tanh":
-            return 0.5 * x * (1 + tf.math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-        return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
+        return _gelu_tanh(x) if self.layer.approximate == "tanh" else 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
+
+
+@lowers(activation.GELUTanh)
+class GELUTanh(Lowered):
+    """The approximation by tanh."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return _gelu_tanh(x)
+
+
+def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+    return 0.5 * x * (1 + tf.math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+
+
+@lowers(activation.QuickGELU)
+class QuickGELU(Lowered):
+    """x sigmoid(1.702 x)."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return x * tf.math.sigmoid(1.702 * x)
 
 
 @lowers(activation.SiLU)
@@ -101,6 +128,14 @@ class Sigmoid(Lowered):
         return tf.math.sigmoid(x)
 
 
+@lowers(activation.LogSigmoid)
+class LogSigmoid(Lowered):
+    """-softplus(-x)."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.math.log_sigmoid(x)
+
+
 @lowers(activation.Tanh)
 class Tanh(Lowered):
     """Hyperbolic tangent."""
@@ -125,13 +160,25 @@ class HardSwish(Lowered):
         return x * (tf.nn.relu6(x + 3) / 6)
 
 
-@lowers(activation.Softmax)
-class Softmax(Lowered):
-    """Probabilities over the last axis, in full precision under a mixed policy."""
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(x, self.variable_dtype), axis=-1)
+class _FullPrecision(Lowered):
+    """Answers in full precision under a mixed policy."""
 
     def compute_output_spec(self, inputs: keras.KerasTensor, **_: object) -> keras.KerasTensor:
         """As its input, in full precision."""
         return keras.KerasTensor(inputs.shape, dtype=self.variable_dtype)
+
+
+@lowers(activation.Softmax)
+class Softmax(_FullPrecision):
+    """Probabilities over the last axis."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.cast(x, self.variable_dtype), axis=-1)
+
+
+@lowers(activation.LogSoftmax)
+class LogSoftmax(_FullPrecision):
+    """Logarithms of the probabilities over the last axis."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.log_softmax(tf.cast(x, self.variable_dtype), axis=-1)

@@ -15,11 +15,14 @@ from dlrun.backends.base import Batch, EngineState
 from dlrun.backends.tensorflow import device as devices
 from dlrun.backends.tensorflow import weights
 from dlrun.backends.tensorflow.ema import MovingAverage
+from dlrun.backends.tensorflow.foreign import realised
 from dlrun.backends.tensorflow.losses import lower_loss
+from dlrun.backends.tensorflow.lowering import scope_name
 from dlrun.backends.tensorflow.model import build
 from dlrun.backends.tensorflow.optimizers import lower_optimizer
 from dlrun.backends.tensorflow.precision import LossScale
 from dlrun.backends.tensorflow.programs import Programs
+from dlrun.backends.tensorflow.rules import Rules
 from dlrun.backends.tensorflow.step import Step
 from dlrun.errors import RunError
 from dlrun.layers.norm import BatchNorm
@@ -39,18 +42,22 @@ class TensorFlowEngine:
         self._plan = plan
         self._device = devices.select(recipe.device)
         self._notes = devices.configure(recipe.device, self._device)
+        start = plan.initial_weights()
         with self._on_device():
+            self._plan = plan = realised(plan)
             self._network = build(plan.graph, recipe.precision, recipe.name, recipe.train.portable_dropout)
             self._weights = self._network.weights
-            weights.load(self._weights, plan.initial_weights())
+            weights.load(self._weights, start)
             trainable = {name: self._weights[name] for name, w in plan.graph.weights() if w.trainable}
-            decayed = frozenset(name for name, w in plan.graph.weights() if w.trainable and w.decay)
-            self._rule = lower_optimizer(recipe.optimizer, trainable, decayed)
+            updates = plan.updates()
+            self._rule = lower_optimizer(recipe.optimizer, trainable, updates)
             self._average = None if recipe.train.ema is None else MovingAverage(recipe.train.ema, trainable)
             self._scale = LossScale() if recipe.precision == "float16" else None
         exact = self._device != "cpu" and devices.deterministic()
-        loss = lower_loss(recipe.loss, plan.array_dtype, exact)
-        step = Step(recipe.train, self._network, loss, self._rule, self._average, self._scale)
+        loss = lower_loss(recipe.loss, plan.array_dtype, exact, plan.outputs)
+        step = Step(
+            recipe.train, self._network, loss, self._rule, Rules(trainable, updates), self._average, self._scale
+        )
         self._programs = Programs(plan, self._network, step, self._average)
         self._layer_keys = [derive(recipe.seed, "dropout", name) for name in self._network.dropouts]
         self._x: tf.Tensor | None = None
@@ -89,7 +96,7 @@ class TensorFlowEngine:
     def upload(self, x: np.ndarray) -> tf.Tensor:
         """Preprocessed samples on the device, for ``infer``."""
         with self._on_device():
-            return tf.constant(x, self._plan.array_dtype)
+            return tf.constant(x, self._plan.input_dtype)
 
     def infer(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Outputs in evaluation mode, EMA weights if kept."""
@@ -97,6 +104,37 @@ class TensorFlowEngine:
             averaged = self._average is not None and self._average.started
             forward = self._programs.averaged if averaged else self._programs.forward
             return forward(x if tf.is_tensor(x) else self.upload(x)).numpy()
+
+    def gradients(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """Gradients of a batch's loss in update ``step + 1``; nothing is changed."""
+        self._check({len(batch[0])})
+        with self._on_device(), self._unchanged():
+            found = self._programs.gradients(*self._upload(*batch), tf.constant(self._keys(step, 1)[0]))
+            return {name: g.numpy() for name, g in zip(self._rule.weights, found, strict=True)}
+
+    def outputs(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """What each layer puts out in the forward pass of update ``step + 1``; nothing is changed."""
+        model, names = self._network.model, [node.name for node in self._plan.graph.nodes]
+        every = keras.Model(model.inputs, [model.get_layer(scope_name(name)).output for name in names])
+        with self._on_device(), self._unchanged():
+            with self._network.draws.at(tf.constant(self._keys(step, 1)[0]), 0, 0):
+                found = every(self.upload(batch[0]), training=True)
+            return {name: x.numpy() for name, x in zip(names, found, strict=True)}
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Put running statistics back afterwards."""
+        kept = weights.read({name: w for name, w in self._weights.items() if name not in self._rule.weights})
+        try:
+            yield
+        finally:
+            weights.write(self._weights, kept)
+
+    def device_memory(self) -> int | None:
+        """Bytes of the graphics card's memory in use at most so far; None elsewhere."""
+        if self._device == "cpu":
+            return None
+        return int(tf.config.experimental.get_memory_info(devices.scope(self._device).strip("/"))["peak"])
 
     def state(self) -> EngineState:
         """A copy of everything training changes."""
@@ -116,10 +154,11 @@ class TensorFlowEngine:
             DlrunError: ``checkpoint-mismatch`` naming what does not fit; nothing is changed then.
         """
         owners = {slot: self._weights.get(slot.rpartition("/")[0]) for slot in state.slots}
+        kept = {slot: self._rule.slots.get(slot, owner) for slot, owner in owners.items() if owner is not None}
         weights.refuse(
             [
                 *weights.mismatches("weight", state.weights, self._weights),
-                *weights.mismatches("slot", state.slots, {s: w for s, w in owners.items() if w is not None}),
+                *weights.mismatches("slot", state.slots, kept),
                 *weights.mismatches("average of", state.ema, self._weights),
             ]
         )
@@ -127,7 +166,7 @@ class TensorFlowEngine:
         own = self._rule.slot_scales()
         for name, slot in self._rule.slots.items():
             if name not in state.slots:
-                slot.assign(tf.zeros_like(slot))
+                self._rule.clear(name)
                 continue
             kind = name.rpartition("/")[2]
             factor = own.get(kind, 1.0) / state.scalars.get(f"{kind}/scale", 1.0)
@@ -175,15 +214,19 @@ class TensorFlowEngine:
             ) from error
 
     def _upload(self, x: np.ndarray, y: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.constant(x, self._plan.array_dtype), tf.constant(y, self._programs.target_dtype)
+        return tf.constant(x, self._plan.input_dtype), tf.constant(y, self._programs.target_dtype)
 
     def _per_step(self, first_step: int, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Optimizer scalars, float64 (steps, k), and dropout keys, uint64 (steps, layers)."""
         scalars = [self._rule.scalars(first_step + i + 1, float(rate)) for i, rate in enumerate(rates)]
-        keys = np.empty((len(rates), len(self._layer_keys)), np.uint64)
+        return np.array(scalars, np.float64), self._keys(first_step, len(rates))
+
+    def _keys(self, first_step: int, steps: int) -> np.ndarray:
+        """Dropout keys, uint64 (steps, layers)."""
+        keys = np.empty((steps, len(self._layer_keys)), np.uint64)
         for i, key in enumerate(self._layer_keys):
-            keys[:, i] = step_keys(key, first_step, len(rates))
-        return np.array(scalars, np.float64), keys
+            keys[:, i] = step_keys(key, first_step, steps)
+        return keys
 
     def _epoch_sizes(self, samples: int) -> set[int]:
         """The batch sizes that occur in an epoch."""
@@ -198,7 +241,7 @@ class TensorFlowEngine:
         smallest, parts = min(sizes), self._plan.recipe.train.micro_batches
         for node in self._plan.graph.nodes:
             values = max(smallest // parts, 1) * math.prod(node.output.shape[:-1])
-            if isinstance(node.layer, BatchNorm) and values < 2:
+            if isinstance(node.layer, BatchNorm) and node.layer.trainable and values < 2:
                 raise RunError(
                     "batch-too-small",
                     f"a batch of `{smallest}` leaves `{node.name}` one value per channel in training; it needs two.",

@@ -40,8 +40,10 @@ class Served(tf.Module):
 
         @tf.function(autograph=False, input_signature=[spec])
         def serve(input: tf.Tensor) -> dict[str, tf.Tensor]:
-            x = tf.cast(input, tf.float32) * multiplier + offset
-            return {"output": network.model(x, training=False)}
+            ids = plan.input_dtype == "int64"
+            x = tf.cast(input, tf.int64) if ids else tf.cast(input, tf.float32) * multiplier + offset
+            output = network.model(x, training=False)
+            return {"output": output[0] if isinstance(output, list) else output}
 
         self.serve = serve
 

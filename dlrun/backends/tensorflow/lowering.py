@@ -13,7 +13,9 @@ from typing import Any, ClassVar, TypeVar
 import keras
 
 import dlrun.layers
+import dlrun.losses
 from dlrun.graph import Layer, Node
+from dlrun.graph.own import OWN
 
 L = TypeVar("L", bound=Callable[..., Any])
 
@@ -54,14 +56,27 @@ def lower(node: Node, policy: str) -> keras.layers.Layer:
         node: A node of a verified graph.
         policy: A Keras dtype policy: ``float32``, ``float64``, ``mixed_bfloat16`` or ``mixed_float16``.
     """
+    if is_own(type(node.layer)):
+        from dlrun.backends.tensorflow.own import own_layer
+
+        return own_layer(node, policy)
     return lowering(type(node.layer))(node.layer, node, policy)
+
+
+def is_own(cls: type) -> bool:
+    """Whether a layer is a user's own, which says itself what it does."""
+    if cls in _lowerings:
+        return False
+    _discover()
+    return cls not in _lowerings and any(hasattr(cls, name) for name in OWN["tensorflow"])
 
 
 @functools.cache
 def _discover() -> None:
-    """Import the modules named like those of ``dlrun.layers``, and losses and optimizers."""
+    """Import the modules named like those of ``dlrun.layers`` and ``dlrun.losses``, and optimizers."""
     families = [m.name for m in pkgutil.iter_modules(dlrun.layers.__path__)]
-    for family in (*families, "losses", "optimizers"):
+    kinds = [f"losses.{m.name}" for m in pkgutil.iter_modules(dlrun.losses.__path__)]
+    for family in (*families, *kinds, "optimizers"):
         name = f"{__package__}.{family}"
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)

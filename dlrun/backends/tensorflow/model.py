@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from dlrun.backends.tensorflow.dropout import Draws
+from dlrun.backends.tensorflow.dropout import Drawing, Draws
 from dlrun.backends.tensorflow.lowering import lower, scope_name
 from dlrun.backends.tensorflow.precision import policy_of
-from dlrun.backends.tensorflow.regularization import Dropout
 from dlrun.graph import INPUT, Graph
+from dlrun.models.native import is_native
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Network:
     """A Keras model and how to reach what the graph knows of it.
 
     Args:
-        model: The functional model; layers carry the nodes' names.
+        model: The functional model; a list of outputs where the graph has several; layers carry the nodes' names.
         variables: Every Keras variable by its canonical name, in graph order.
-        draws: Where its dropout layers read their keys.
-        dropouts: The names of the dropout nodes, in the order of their keys.
+        draws: Where the layers that draw in training read their keys.
+        dropouts: The names of the nodes that draw, in the order of their keys.
     """
 
     model: keras.Model
@@ -45,6 +45,10 @@ def build(graph: Graph, precision: str, name: str = "model", portable_dropout: b
         name: Name of the Keras model.
         portable_dropout: Whether dropout masks have the same bits on every backend.
     """
+    if is_native(graph):
+        from dlrun.backends.tensorflow.foreign import build_foreign
+
+        return build_foreign(graph, precision)
     policy = policy_of(precision)
     dtype = keras.DTypePolicy(policy).variable_dtype if graph.input.dtype == "float" else "int64"
     network_input = keras.Input(shape=graph.input.shape, dtype=dtype, name=INPUT)
@@ -52,13 +56,18 @@ def build(graph: Graph, precision: str, name: str = "model", portable_dropout: b
     draws = Draws(portable_dropout)
     variables: dict[str, keras.Variable] = {}
     dropouts: list[str] = []
+    layers: dict[str, keras.layers.Layer] = {}
     for node in graph.nodes:
-        layer = lower(node, policy)
-        if isinstance(layer, Dropout):
+        layer = layers[node.name] = lower(node, policy)
+        for w in node.shared:
+            assert node.shares is not None
+            setattr(layer, w.name, getattr(layers[node.shares], w.name))
+        if isinstance(layer, Drawing):
             layer.draws, layer.index = draws, len(dropouts)
             dropouts.append(node.name)
         read = [values[i] for i in node.inputs]
         values[node.name] = layer(read[0] if len(read) == 1 else read)
         variables |= {f"{node.name}.{w.name}": getattr(layer, w.name) for w in node.weights}
-    model = keras.Model(network_input, values[graph.nodes[-1].name], name=scope_name(name))
+    outputs = [values[output] for output in graph.outputs]
+    model = keras.Model(network_input, outputs[0] if len(outputs) == 1 else outputs, name=scope_name(name))
     return Network(model, variables, draws, dropouts)

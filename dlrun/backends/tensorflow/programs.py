@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dlrun.backends.tensorflow.ema import MovingAverage
 from dlrun.backends.tensorflow.model import Network
-from dlrun.backends.tensorflow.pool import MaxPooling2D
+from dlrun.backends.tensorflow.pool import MaxPooling
 from dlrun.backends.tensorflow.step import Step
 from dlrun.plan import Plan
 
@@ -34,7 +34,7 @@ class Programs:
         self._dtype = plan.array_dtype
         if self._xla:
             for layer in network.model.layers:
-                if isinstance(layer, MaxPooling2D):
+                if isinstance(layer, MaxPooling):
                     layer.sliced = True
         self._network = network
         self._step = step
@@ -44,6 +44,7 @@ class Programs:
         y = tf.TensorSpec((None, *target.shape), self.target_dtype)
         scalars, layers = step.scalars, len(network.dropouts)
         self.step = self._compiled(step, x, y, tf.TensorSpec((scalars,), "float64"), tf.TensorSpec((layers,), "uint64"))
+        self.gradients = self._compiled(step.gradients, x, y, tf.TensorSpec((layers,), "uint64"))
         self.chunk = self._compiled(
             self._chunk,
             x,
@@ -112,7 +113,8 @@ class Programs:
         return losses.stack()
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self._network.model(x, training=False), self._dtype)
+        output = self._network.model(x, training=False)
+        return tf.cast(output[0] if isinstance(output, list) else output, self._dtype)
 
     def _averaged(self, x: tf.Tensor) -> tf.Tensor:
         assert self._average is not None

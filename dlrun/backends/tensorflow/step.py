@@ -11,6 +11,7 @@ from dlrun.backends.tensorflow.losses import LoweredLoss
 from dlrun.backends.tensorflow.model import Network
 from dlrun.backends.tensorflow.optimizers import Rule
 from dlrun.backends.tensorflow.precision import LossScale
+from dlrun.backends.tensorflow.rules import Rules
 from dlrun.recipe import Train
 
 
@@ -22,6 +23,7 @@ class Step:
         network: The model.
         loss: What is minimised.
         rule: The optimizer.
+        rules: Penalties and limits.
         average: Moving average of the weights, or None.
         scale: Loss scale, or None.
 
@@ -34,12 +36,14 @@ class Step:
         network: Network,
         loss: LoweredLoss,
         rule: Rule,
+        rules: Rules,
         average: MovingAverage | None,
         scale: LossScale | None,
     ) -> None:
         self._network = network
         self._loss = loss
         self._rule = rule
+        self._rules = rules
         self._train = train
         self._average = average
         self._scale = scale
@@ -62,8 +66,15 @@ class Step:
             self._scale.guard(gradients, lambda: self._update(gradients, row))
         return loss
 
+    def gradients(self, x: tf.Tensor, y: tf.Tensor, keys: tf.Tensor) -> list[tf.Tensor]:
+        """Gradients of an update before clipping, in the order of the weights."""
+        _, gradients = self._gradients(x, y, keys)
+        scale = 1 if self._scale is None else self._scale.scale
+        return [tf.convert_to_tensor(g) / scale for g in gradients]
+
     def _update(self, gradients: Sequence[tf.Tensor], row: Sequence[tf.Tensor]) -> None:
-        self._rule.apply(self._clipped(gradients), row)
+        self._rule.apply(self._clipped(self._rules.penalised(gradients)), row)
+        self._rules.limit()
         if self._average is not None:
             self._average.update()
 
@@ -123,7 +134,9 @@ class Step:
             tape.watch(self._variables)
             with self._network.draws.at(keys, part, first_sample):
                 output = self._network.model(x, training=True)
-            total = self._loss.total(tf.cast(output, self._loss.dtype), y)
-            loss = self._loss.divided(total, weight)
+            several = isinstance(output, list)
+            read = [tf.cast(o, self._loss.dtype) for o in output] if several else tf.cast(output, self._loss.dtype)
+            loss = self._loss.part(read, y, weight)
             minimised = loss if self._scale is None else loss * self._scale.scale
-        return loss, tape.gradient(minimised, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        found = tape.gradient(minimised, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return loss, [tf.convert_to_tensor(g) for g in found]  # gathered rows come as sparse slices

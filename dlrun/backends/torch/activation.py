@@ -32,6 +32,25 @@ def elu(layer: activation.ELU, node: Node) -> nn.Module:
     return nn.ELU(alpha=layer.alpha, inplace=False)
 
 
+@lowers(activation.CELU)
+def celu(layer: activation.CELU, node: Node) -> nn.Module:
+    return CELU(layer.alpha)
+
+
+class CELU(nn.Module):
+    """x above zero, else alpha (exp(x / alpha) - 1); ``nn.CELU`` keeps 1 / alpha in single precision."""
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, self.alpha * torch.expm1(torch.clamp(x, max=0) / self.alpha))
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
+
+
 @lowers(activation.SELU)
 def selu(layer: activation.SELU, node: Node) -> nn.Module:
     return nn.SELU(inplace=False)
@@ -40,6 +59,23 @@ def selu(layer: activation.SELU, node: Node) -> nn.Module:
 @lowers(activation.GELU)
 def gelu(layer: activation.GELU, node: Node) -> nn.Module:
     return nn.GELU(approximate=layer.approximate)
+
+
+@lowers(activation.GELUTanh)
+def gelu_tanh(layer: activation.GELUTanh, node: Node) -> nn.Module:
+    return nn.GELU(approximate="tanh")
+
+
+@lowers(activation.QuickGELU)
+def quick_gelu(layer: activation.QuickGELU, node: Node) -> nn.Module:
+    return QuickGELU()
+
+
+class QuickGELU(nn.Module):
+    """x sigmoid(1.702 x)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(1.702 * x)
 
 
 @lowers(activation.SiLU)
@@ -68,6 +104,11 @@ def sigmoid(layer: activation.Sigmoid, node: Node) -> nn.Module:
     return nn.Sigmoid()
 
 
+@lowers(activation.LogSigmoid)
+def log_sigmoid(layer: activation.LogSigmoid, node: Node) -> nn.Module:
+    return nn.LogSigmoid()
+
+
 @lowers(activation.Tanh)
 def tanh(layer: activation.Tanh, node: Node) -> nn.Module:
     return nn.Tanh()
@@ -93,3 +134,8 @@ def hard_swish(layer: activation.HardSwish, node: Node) -> nn.Module:
 @lowers(activation.Softmax)
 def softmax(layer: activation.Softmax, node: Node) -> nn.Module:
     return nn.Softmax(dim=channel_axis(node.output))
+
+
+@lowers(activation.LogSoftmax)
+def log_softmax(layer: activation.LogSoftmax, node: Node) -> nn.Module:
+    return nn.LogSoftmax(dim=channel_axis(node.output))

@@ -15,11 +15,13 @@ from dlrun.backends.base import Batch, EngineState
 from dlrun.backends.torch import device as devices
 from dlrun.backends.torch.dropout import Clock, follow_clock
 from dlrun.backends.torch.ema import MovingAverage
+from dlrun.backends.torch.foreign import realised
 from dlrun.backends.torch.layout import to_canonical, to_native
 from dlrun.backends.torch.losses import native_loss
 from dlrun.backends.torch.model import Model, build
-from dlrun.backends.torch.optimizers import native_optimizer
+from dlrun.backends.torch.optimizers import native_optimizer, read_slots, write_slot
 from dlrun.backends.torch.precision import LossScale, dtype_of, forward_context, keep_float32, mixed
+from dlrun.backends.torch.rules import Rules
 from dlrun.backends.torch.step import Part, Step
 from dlrun.backends.torch.weights import load, mismatches, refuse
 from dlrun.errors import RunError
@@ -40,32 +42,35 @@ class TorchEngine:
 
     def __init__(self, plan: Plan) -> None:
         recipe = plan.recipe
-        self._plan = plan
+        start = plan.initial_weights()
+        self._plan = plan = realised(plan)
         self._batch_size = recipe.data.batch_size
         self._micro_batches = recipe.train.micro_batches
         self._output_shape = plan.graph.output.shape
         self._device = devices.select(recipe.device, recipe.precision)
         devices.configure(recipe.device, self._device)
-        self._model = self._build(plan.initial_weights())
+        self._model = self._build(start)
         self._trainable = [b for b in self._model.bound if b.weight.trainable]
         self._average = (
             MovingAverage(recipe.train.ema, self._model, self._build({})) if recipe.train.ema is not None else None
         )
         self._scale = LossScale() if recipe.precision == "float16" else None
-        self._loss = native_loss(recipe.loss, self._device, dtype_of(recipe.precision))
-        self._optimizer = native_optimizer(recipe.optimizer, self._trainable)
+        self._loss = native_loss(recipe.loss, self._device, dtype_of(recipe.precision), plan.outputs)
+        updates = plan.updates()
+        self._optimizer = native_optimizer(recipe.optimizer, self._trainable, updates)
         self._context = forward_context(recipe.precision, self._device)
         self._forward = self._compiled(self._model.module)
         self._averaged = self._compiled(self._average.model.module) if self._average else self._forward
-        clock = Clock(recipe.seed, recipe.train.portable_dropout, self._device)
-        follow_clock(self._model.module, clock)
+        self._clock = Clock(recipe.seed, recipe.train.portable_dropout, self._device)
+        follow_clock(self._model.module, self._clock)
         self._step = Step(
             recipe,
             self._forward,
             [b.tensor for b in self._trainable],
             self._loss,
             self._optimizer,
-            clock,
+            Rules(self._trainable, updates),
+            self._clock,
             self._average,
             self._scale,
             self._device,
@@ -95,7 +100,8 @@ class TorchEngine:
         self._order = None
 
     def _samples(self, x: np.ndarray) -> torch.Tensor:
-        return _tensor(x).to(self._device, dtype_of(self._plan.recipe.precision))
+        samples = _tensor(x).to(self._device)
+        return samples if self._plan.input_dtype == "int64" else samples.to(dtype_of(self._plan.recipe.precision))
 
     def _labels(self, y: np.ndarray) -> torch.Tensor:
         return self._loss.target(_tensor(y).to(self._device), self._output_shape)
@@ -170,7 +176,57 @@ class TorchEngine:
         with self._memory_errors(), torch.no_grad():
             with self._context():
                 output = forward(to_native(x if isinstance(x, torch.Tensor) else self._samples(x)))
+                output = output[0] if isinstance(output, tuple) else output
             return to_canonical(output).to(dtype_of(self._plan.recipe.precision)).cpu().contiguous().numpy()
+
+    # Looking inside
+
+    def gradients(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """Gradients of a batch's loss in update ``step + 1``; nothing is changed."""
+        with self._unchanged():
+            (parts,) = self._moved([batch])
+            self._step.backward(parts, step)
+            scale = 1.0 if self._scale is None else self._scale.scale
+            found = {}
+            for b in self._trainable:
+                grad = b.tensor.grad
+                found[b.name] = b.read(torch.zeros_like(b.tensor) if grad is None else grad / scale)
+                b.tensor.grad = None
+            return found
+
+    def outputs(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """What each layer puts out in the forward pass of update ``step + 1``; nothing is changed."""
+        found: dict[str, torch.Tensor] = {}
+
+        def keep(name: str) -> Callable[..., None]:
+            return lambda _, inputs, output: found.update({name: output.detach().clone()})
+
+        hooks = [part.register_forward_hook(keep(name)) for name, part in self._model.parts.items()]
+        try:
+            with self._unchanged(), torch.no_grad(), self._context():
+                self._clock.step = step
+                self._model.module(to_native(self._samples(batch[0])))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return {name: to_canonical(x).cpu().contiguous().numpy() for name, x in found.items()}
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Training mode without a trace: running statistics are put back."""
+        kept = [(b.tensor, b.tensor.detach().clone()) for b in self._model.bound if not b.weight.trainable]
+        self._model.module.train()
+        try:
+            with self._memory_errors():
+                yield
+        finally:
+            with torch.no_grad():
+                for tensor, value in kept:
+                    tensor.copy_(value)
+
+    def device_memory(self) -> int | None:
+        """Bytes of the graphics card's memory in use at most so far; None elsewhere."""
+        return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
 
     # State
 
@@ -178,8 +234,8 @@ class TorchEngine:
         """A copy of everything training changes, in canonical names and layout."""
         state = EngineState({b.name: b.read(b.tensor) for b in self._model.bound})
         for b in self._trainable:
-            for slot in self._plan.recipe.optimizer.slots():
-                state.slots[f"{b.name}/{slot}"] = b.read(self._optimizer.state[b.tensor][slot])
+            for slot, value in read_slots(self._optimizer, self._plan.recipe.optimizer, b).items():
+                state.slots[f"{b.name}/{slot}"] = value
         if self._average is not None and self._average.started:
             state.ema = {b.name: b.read(b.tensor) for b in self._average.model.bound}
         if self._scale is not None:
@@ -195,7 +251,8 @@ class TorchEngine:
             DlrunError: ``checkpoint-mismatch`` naming what does not fit; nothing is changed then.
         """
         shapes = {b.name: b.weight.shape for b in self._model.bound}
-        own = self._plan.recipe.optimizer.slots()
+        spec = self._plan.recipe.optimizer
+        sizes = {b.name: spec.slots(b.weight.shape) for b in self._model.bound}
         by_slot: dict[str, dict[str, np.ndarray]] = {}
         for key, value in state.slots.items():
             weight, _, slot = key.rpartition("/")
@@ -205,14 +262,17 @@ class TorchEngine:
             [
                 *mismatches("weight", state.weights, shapes),
                 *mismatches("average of", state.ema, shapes),
-                *(m for slot, values in by_slot.items() for m in mismatches(f"`{slot}` of", values, shapes)),
+                *(
+                    m
+                    for slot, values in by_slot.items()
+                    for m in mismatches(f"`{slot}` of", values, _slot_shapes(slot, shapes, sizes))
+                ),
             ]
         )
         load(self._model.bound, state.weights)
         for b in self._trainable:
-            for slot in own:
-                tensor, value = self._optimizer.state[b.tensor][slot], by_slot.get(slot, {}).get(b.name)
-                b.write(tensor, np.zeros(b.weight.shape) if value is None else value)
+            for slot in sizes[b.name]:
+                write_slot(self._optimizer, spec, b, slot, by_slot.get(slot, {}).get(b.name))
         if self._average is not None:
             self._average.restore(state.ema)
         if self._scale is not None:
@@ -259,7 +319,15 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array))
 
 
+def _slot_shapes(
+    slot: str, weights: Mapping[str, tuple[int, ...]], own: Mapping[str, Mapping[str, tuple[int, ...]]]
+) -> dict[str, tuple[int, ...]]:
+    """The shape that a slot of each weight has; that of the weight where this recipe does not keep it."""
+    return {name: own[name].get(slot, shape) for name, shape in weights.items()}
+
+
 def smallest_batch(graph: Graph) -> int:
     """Samples a training batch needs at least: batch normalisation reads two values per channel."""
-    needed = [-(-2 * n.output.shape[-1] // n.output.size) for n in graph.nodes if isinstance(n.layer, BatchNorm)]
+    trained = [n for n in graph.nodes if isinstance(n.layer, BatchNorm) and n.layer.trainable]
+    needed = [-(-2 * n.output.shape[-1] // n.output.size) for n in trained]
     return max(needed, default=1)

@@ -27,6 +27,7 @@ class Served(nn.Module):
     Args:
         model: Native module in evaluation mode.
         affine: Preprocessing, multiplier and offset per channel.
+        ids: Whether the input is ids, which preprocessing leaves alone.
 
     Shapes: (N, *, C) as stored -> (N, *), channels last.
     """
@@ -34,21 +35,23 @@ class Served(nn.Module):
     multiplier: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, model: nn.Module, affine: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, model: nn.Module, affine: tuple[np.ndarray, np.ndarray], ids: bool) -> None:
         super().__init__()
         self.model = model
+        self.ids = ids
         for name, values in zip(("multiplier", "offset"), affine, strict=True):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        x = input.to(torch.float32) * self.multiplier + self.offset
-        return to_canonical(self.model(to_native(x)))
+        x = input.to(torch.int64) if self.ids else input.to(torch.float32) * self.multiplier + self.offset
+        output = self.model(to_native(x))
+        return to_canonical(output[0] if isinstance(output, tuple) else output)
 
 
 def export_model(plan: Plan, weights: dict[str, np.ndarray], format: str, target: Path) -> None:
     """Write the model as ``torch_export`` or ``onnx``; see ``dlrun.backends.base.Backend.export``."""
     native = build(plan.graph, weights, torch.device("cpu"), torch.float32).module
-    served = Served(native, plan.affine).eval()
+    served = Served(native, plan.affine, plan.graph.input.dtype == "int").eval()
     signature = plan.signature
     # two samples: one would be taken for a constant
     example = torch.from_numpy(np.zeros((2, *signature.input.shape), signature.stored_dtype))

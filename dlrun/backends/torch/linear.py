@@ -12,4 +12,4 @@ from dlrun.layers.linear import Dense
 
 @lowers(Dense, kernel="weight")
 def dense(layer: Dense, node: Node) -> nn.Module:
-    return skip_init(nn.Linear, in_features=node.input_types[0].size, out_features=layer.units, bias=layer.bias)
+    return skip_init(nn.Linear, in_features=node.input_types[0].shape[-1], out_features=layer.units, bias=layer.bias)

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from dlrun.backends.torch.layout import channels_last_kernels
 from dlrun.backends.torch.lowering import lower
-from dlrun.backends.torch.weights import Bound, bind, load
+from dlrun.backends.torch.weights import Bound, bind, load, tie
 from dlrun.graph import INPUT, Graph
+from dlrun.models.native import is_native
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,14 @@ class Model:
     """A native model and how to reach its weights.
 
     Args:
-        module: (N, *) -> (N, *); images are (N, C, H, W).
+        module: (N, *) -> (N, *); images are (N, C, H, W). A tuple where the graph has several outputs.
         bound: Every canonical weight with its tensor.
+        parts: The module of each node.
     """
 
     module: nn.Module
     bound: list[Bound]
+    parts: Mapping[str, nn.Module]
 
 
 def build(graph: Graph, weights: Mapping[str, np.ndarray], device: torch.device, dtype: torch.dtype) -> Model:
@@ -36,12 +40,17 @@ def build(graph: Graph, weights: Mapping[str, np.ndarray], device: torch.device,
         device: Where it lives.
         dtype: Format of its weights.
     """
+    if is_native(graph):
+        from dlrun.backends.torch.foreign import build_foreign
+
+        return build_foreign(graph, weights, device, dtype)
     parts = {node.name: lower(node) for node in graph.nodes}
     module = _chain(graph, parts) if graph.sequential else None
     module = module or GraphModule(graph, parts)
     module.to(device=device, dtype=dtype)
-    module.to(memory_format=torch.channels_last)
-    model = Model(module, bind(graph, parts))
+    channels_last_kernels(module)
+    tie(graph, parts)
+    model = Model(module, bind(graph, parts), parts)
     load(model.bound, weights)
     return model
 
@@ -105,22 +114,25 @@ class GraphModule(nn.Module):
                     scopes[prefix] = Scope()
                     _add(parent, part, scopes[prefix])
             _add(scopes[prefix], leaf, parts[node.name])
-        last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+        self._outputs = graph.outputs
+        last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs if name not in graph.outputs}
         self._walk += [
             (
                 parts[node.name],
                 node.inputs,
                 node.name,
-                tuple(name for name in dict.fromkeys(node.inputs) if last[name] == i),
+                tuple(name for name in dict.fromkeys(node.inputs) if last.get(name) == i),
             )
             for i, node in enumerate(graph.nodes)
         ]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         values = {INPUT: x}
         for part, inputs, name, finished in self._walk:
             x = part(*[values[i] for i in inputs])
             for done in finished:  # free what no later layer reads
                 del values[done]
             values[name] = x
-        return x
+        if len(self._outputs) == 1:
+            return values[self._outputs[0]]
+        return tuple(values[name] for name in self._outputs)

@@ -1,60 +1,134 @@
-"""Optimizers in torch: those of ``torch.optim``, whose formulas are dlrun's."""
+"""Optimizers in torch: those of ``torch.optim``, whose formulas are dlrun's, and a few of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from dlrun import optimizers
 from dlrun.backends.torch.lowering import lowering, lowers
+from dlrun.backends.torch.own_optimizers import LAMB, Adafactor, Lion, OwnOptimizer
 from dlrun.backends.torch.weights import Bound
+from dlrun.update import Update
 
 _FUSED = ("cpu", "cuda", "mps")
+Groups = list[dict[str, Any]]
 
 
-def native_optimizer(spec: optimizers.Optimizer, trainable: Sequence[Bound]) -> torch.optim.Optimizer:
-    """The recipe's optimizer over these weights, every slot zero.
+def native_optimizer(
+    spec: optimizers.Optimizer, trainable: Sequence[Bound], updates: Mapping[str, Update]
+) -> torch.optim.Optimizer:
+    """The recipe's optimizer over these weights, every slot as before the first update.
 
     Slots exist from the start, so that they can be saved and restored before the first update.
+
+    Args:
+        spec: The description.
+        trainable: What is trained.
+        updates: Learning rate and weight decay of each weight, by canonical name.
     """
     if not trainable:  # a model without weights still runs forward; the engine refuses to train it
         return torch.optim.SGD([torch.zeros(1)], lr=spec.learning_rate)
     device = trainable[0].tensor.device
-    decayed = [b.tensor for b in trainable if b.weight.decay]
-    plain = [b.tensor for b in trainable if not b.weight.decay]
-    groups = [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer: torch.optim.Optimizer = lowering(type(spec))(spec, [g for g in groups if g["params"]], device)
-    counts = not isinstance(spec, optimizers.SGD)
-    fused = bool(optimizer.defaults.get("fused"))
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for b in trainable:
+        update = updates[b.name]
+        group = groups.setdefault(
+            (update.multiplier, update.decay),
+            {"params": [], "views": [], "multiplier": update.multiplier, "weight_decay": update.decay},
+        )
+        group["params"].append(b.tensor)
+        group["views"].append(b.canonical)
+    optimizer: torch.optim.Optimizer = lowering(type(spec))(spec, list(groups.values()), device)
     for b in trainable:
         state = optimizer.state[b.tensor]
-        if counts:  # fused kernels read the count on the device, the others on the host
-            state["step"] = torch.zeros((), dtype=torch.float32, device=device if fused else "cpu")
-        for slot in spec.slots():
-            state[slot] = torch.zeros_like(b.tensor, memory_format=torch.preserve_format)
+        state.update(_counters(optimizer, device))
+        for slot, shape in spec.slots(b.weight.shape).items():
+            like = b.tensor if not _canonical(optimizer) else b.tensor.new_empty(shape)
+            state[slot] = torch.full_like(like, spec.start(slot), memory_format=torch.preserve_format)
     return optimizer
+
+
+def _counters(optimizer: torch.optim.Optimizer, device: torch.device) -> dict[str, torch.Tensor]:
+    """What torch counts beside the slots; fused kernels read it on the device, the others on the host."""
+    if isinstance(optimizer, torch.optim.SGD | OwnOptimizer):
+        return {}
+    place = device if optimizer.defaults.get("fused") else torch.device("cpu")
+    counters = {"step": torch.zeros((), dtype=torch.float32, device=place)}
+    if isinstance(optimizer, torch.optim.NAdam):
+        counters["mu_product"] = torch.ones((), dtype=torch.float64)
+    return counters
 
 
 def set_step(optimizer: torch.optim.Optimizer, step: int) -> None:
     """Make the next update number ``step + 1`` in bias corrections."""
+    if isinstance(optimizer, OwnOptimizer):
+        optimizer.t = step
+        return
+    product = None
+    if isinstance(optimizer, torch.optim.NAdam):
+        product = optimizers.nadam_product(optimizer.defaults["betas"][0], optimizer.defaults["momentum_decay"], step)
     for state in optimizer.state.values():
         if "step" in state:
             state["step"].fill_(step)
+        if product is not None:
+            state["mu_product"].fill_(product)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, step: int, rate: float) -> None:
+    """Set what update number ``step + 1`` needs from the host."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["multiplier"]
+        if "dampening" in group:  # the buffer exists from the start, so torch does not see which update is the first
+            group["dampening"] = 0.0 if step == 0 else optimizer.defaults["dampening"]
+
+
+def _canonical(optimizer: torch.optim.Optimizer) -> bool:
+    return isinstance(optimizer, OwnOptimizer) and optimizer.canonical
+
+
+def read_slots(optimizer: torch.optim.Optimizer, spec: optimizers.Optimizer, b: Bound) -> dict[str, np.ndarray]:
+    """Copies of a weight's slots, in canonical layout."""
+    state = optimizer.state[b.tensor]
+    if _canonical(optimizer):
+        return {slot: state[slot].cpu().numpy().copy() for slot in spec.slots(b.weight.shape)}
+    return {slot: b.read(state[slot]) for slot in spec.slots(b.weight.shape)}
+
+
+def write_slot(
+    optimizer: torch.optim.Optimizer, spec: optimizers.Optimizer, b: Bound, slot: str, value: np.ndarray | None
+) -> None:
+    """Set one slot of a weight, to its start without a value."""
+    tensor = optimizer.state[b.tensor][slot]
+    with torch.no_grad():
+        if value is None:
+            tensor.fill_(spec.start(slot))
+        elif _canonical(optimizer):
+            tensor.copy_(torch.from_numpy(np.array(value, order="C")))
+        else:
+            b.write(tensor, value)
 
 
 def _foreach(device: torch.device) -> bool:
     return device.type != "cpu"  # on a CPU the lists only cost time
 
 
+def _kernel(device: torch.device) -> dict[str, bool]:
+    """One fused kernel per update where torch has it."""
+    fused = device.type in _FUSED
+    return {"fused": fused, "foreach": not fused and _foreach(device)}
+
+
 @lowers(optimizers.SGD)
-def sgd(spec: optimizers.SGD, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+def sgd(spec: optimizers.SGD, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         groups,
         lr=spec.learning_rate,
         momentum=spec.momentum,
-        dampening=0.0,
+        dampening=spec.dampening,
         nesterov=spec.nesterov,
         maximize=False,
         **_kernel(device),
@@ -62,33 +136,67 @@ def sgd(spec: optimizers.SGD, groups: list[dict[str, Any]], device: torch.device
 
 
 @lowers(optimizers.Adam)
-def adam(spec: optimizers.Adam, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+def adam(spec: optimizers.Adam, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
     return torch.optim.Adam(
         groups,
         lr=spec.learning_rate,
         betas=spec.betas,
         eps=spec.epsilon,
-        amsgrad=False,
+        amsgrad=spec.amsgrad,
         maximize=False,
         **_kernel(device),
     )
 
 
 @lowers(optimizers.AdamW)
-def adamw(spec: optimizers.AdamW, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+def adamw(spec: optimizers.AdamW, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         groups,
         lr=spec.learning_rate,
         betas=spec.betas,
         eps=spec.epsilon,
-        amsgrad=False,
+        amsgrad=spec.amsgrad,
         maximize=False,
         **_kernel(device),
     )
 
 
+@lowers(optimizers.Adamax)
+def adamax(spec: optimizers.Adamax, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.Adamax(
+        groups, lr=spec.learning_rate, betas=spec.betas, eps=spec.epsilon, maximize=False, foreach=_foreach(device)
+    )
+
+
+@lowers(optimizers.NAdam)
+def nadam(spec: optimizers.NAdam, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.NAdam(
+        groups,
+        lr=spec.learning_rate,
+        betas=spec.betas,
+        eps=spec.epsilon,
+        momentum_decay=spec.momentum_decay,
+        decoupled_weight_decay=spec.decoupled,
+        maximize=False,
+        foreach=_foreach(device),
+    )
+
+
+@lowers(optimizers.RAdam)
+def radam(spec: optimizers.RAdam, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.RAdam(
+        groups,
+        lr=spec.learning_rate,
+        betas=spec.betas,
+        eps=spec.epsilon,
+        decoupled_weight_decay=spec.decoupled,
+        maximize=False,
+        foreach=_foreach(device),
+    )
+
+
 @lowers(optimizers.RMSprop)
-def rmsprop(spec: optimizers.RMSprop, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+def rmsprop(spec: optimizers.RMSprop, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
     return torch.optim.RMSprop(
         groups,
         lr=spec.learning_rate,
@@ -101,7 +209,36 @@ def rmsprop(spec: optimizers.RMSprop, groups: list[dict[str, Any]], device: torc
     )
 
 
-def _kernel(device: torch.device) -> dict[str, bool]:
-    """One fused kernel per update where torch has it."""
-    fused = device.type in _FUSED
-    return {"fused": fused, "foreach": not fused and _foreach(device)}
+@lowers(optimizers.Adagrad)
+def adagrad(spec: optimizers.Adagrad, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.Adagrad(
+        groups,
+        lr=spec.learning_rate,
+        lr_decay=spec.learning_rate_decay,
+        initial_accumulator_value=spec.initial_sum,
+        eps=spec.epsilon,
+        maximize=False,
+        foreach=_foreach(device),
+    )
+
+
+@lowers(optimizers.Adadelta)
+def adadelta(spec: optimizers.Adadelta, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.Adadelta(
+        groups, lr=spec.learning_rate, rho=spec.rho, eps=spec.epsilon, maximize=False, foreach=_foreach(device)
+    )
+
+
+@lowers(optimizers.Lion)
+def lion(spec: optimizers.Lion, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return Lion(spec, groups)
+
+
+@lowers(optimizers.LAMB)
+def lamb(spec: optimizers.LAMB, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return LAMB(spec, groups)
+
+
+@lowers(optimizers.Adafactor)
+def adafactor(spec: optimizers.Adafactor, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return Adafactor(spec, groups)

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-_KEPT_FLOAT32 = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.Softmax)
+_KEPT_FLOAT32 = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.Softmax,
+    nn.LogSoftmax,
+)
 
 
 def dtype_of(precision: str) -> torch.dtype:

@@ -11,8 +11,9 @@ from dlrun.backends.torch.dropout import Clock
 from dlrun.backends.torch.ema import MovingAverage
 from dlrun.backends.torch.layout import to_canonical, to_native
 from dlrun.backends.torch.losses import NativeLoss
-from dlrun.backends.torch.optimizers import set_step
+from dlrun.backends.torch.optimizers import set_rate, set_step
 from dlrun.backends.torch.precision import LossScale, forward_context, mixed
+from dlrun.backends.torch.rules import Rules
 from dlrun.recipe import Recipe
 
 Part = tuple[torch.Tensor, torch.Tensor]
@@ -28,6 +29,7 @@ class Step:
         parameters: What is trained.
         loss: What is minimised.
         optimizer: Holds ``parameters``.
+        rules: Penalties and limits.
         clock: What dropout layers read.
         average: The moving average, or None.
         scale: The loss scale under float16, else None.
@@ -41,6 +43,7 @@ class Step:
         parameters: Sequence[torch.Tensor],
         loss: NativeLoss,
         optimizer: torch.optim.Optimizer,
+        rules: Rules,
         clock: Clock,
         average: MovingAverage | None,
         scale: LossScale | None,
@@ -50,6 +53,7 @@ class Step:
         self._parameters = list(parameters)
         self._loss = loss
         self._optimizer = optimizer
+        self._rules = rules
         self._clock = clock
         self._average = average
         self._scale = scale
@@ -69,23 +73,28 @@ class Step:
         if self._counted != step:  # restored, or an update was skipped
             set_step(self._optimizer, step)
             self._counted = step
-        for parameter in self._parameters:
-            parameter.grad = None
-        self._clock.step = step
-        loss = self._whole(*parts[0]) if len(parts) == 1 else self._in_parts(parts)
+        loss = self.backward(parts, step)
         if self._scale is not None and not self._scale.unscale(self._gradients()):
             return loss
+        self._rules.penalise()
         if self._clip_value is not None:
             clip_grad_value_(self._parameters, clip_value=self._clip_value)
         if self._clip_norm is not None:
             clip_grad_norm_(self._parameters, max_norm=self._clip_norm, norm_type=2.0, error_if_nonfinite=False)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self._optimizer, step, rate)
         self._optimizer.step()
+        self._rules.limit()
         self._counted = step + 1
         if self._average is not None:
             self._average.update()
         return loss
+
+    def backward(self, parts: Sequence[Part], step: int) -> torch.Tensor:
+        """Leave the gradients of update ``step + 1`` in the parameters, times the loss scale; returns the loss."""
+        for parameter in self._parameters:
+            parameter.grad = None
+        self._clock.step = step
+        return self._whole(*parts[0]) if len(parts) == 1 else self._in_parts(parts)
 
     def _whole(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return self._backward(self._loss.mean(self._output(x), target))
@@ -97,7 +106,7 @@ class Step:
         try:
             for i, (x, target) in enumerate(parts):
                 clock.micro_batch = i
-                part = self._backward(self._loss.sum(self._output(x), target) / total)
+                part = self._backward(self._loss.part(self._output(x), target, total))
                 loss = part if loss is None else loss + part
                 clock.first_sample += x.shape[0]
         finally:
@@ -105,12 +114,16 @@ class Step:
         assert loss is not None
         return loss
 
-    def _output(self, x: torch.Tensor) -> torch.Tensor:
+    def _output(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         if self._context is None:
-            return to_canonical(self._forward(to_native(x)))
-        with self._context():
             output = self._forward(to_native(x))
-        return to_canonical(output.float())
+        else:
+            with self._context():
+                output = self._forward(to_native(x))
+        return tuple(map(self._read, output)) if isinstance(output, tuple) else self._read(output)
+
+    def _read(self, output: torch.Tensor) -> torch.Tensor:
+        return to_canonical(output if self._context is None else output.float())
 
     def _backward(self, loss: torch.Tensor) -> torch.Tensor:
         (loss if self._scale is None else loss * self._scale.scale).backward()

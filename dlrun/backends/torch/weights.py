@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from dlrun.backends.torch.lowering import attribute
+from dlrun.backends.torch.lowering import attribute, is_own
 from dlrun.errors import DlrunError
 from dlrun.graph import Graph, Weight
 
-_TO_NATIVE = {2: (1, 0), 4: (3, 2, 0, 1)}
-_TO_CANONICAL = {2: (1, 0), 4: (2, 3, 1, 0)}
-"""Axis orders of kernels: (in, out) <-> (out, in); HWIO <-> OIHW."""
+
+def _native_kernel(kernel: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """(k..., in, out) -> (out, in, k...); a depthwise (k..., C, m) is a kernel of C groups, (k..., 1, C m)."""
+    kernel = kernel.reshape(*kernel.shape[:-2], shape[1], shape[0]).flip(-1)
+    return kernel.permute(-1, -2, *range(kernel.dim() - 2))
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,29 @@ class Bound:
         """Copy a canonical array into a tensor of this weight's native shape (the weight or a slot)."""
         source = torch.from_numpy(np.array(value, order="C"))
         with torch.no_grad():
-            tensor.copy_(source.permute(_TO_NATIVE[value.ndim]) if self._is_kernel else source)
+            tensor.copy_(_native_kernel(source, tensor.shape) if self._is_kernel else source)
 
     def read(self, tensor: torch.Tensor) -> np.ndarray:
         """A canonical copy of a tensor of this weight's native shape."""
-        value = tensor.detach().cpu()
-        if self._is_kernel:
-            value = value.permute(_TO_CANONICAL[value.dim()])
-        return value.numpy().copy(order="C")
+        return self.canonical(tensor.detach()).cpu().numpy().copy(order="C")
+
+    def canonical(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A view of a tensor of this weight's native shape, in canonical layout."""
+        if not self._is_kernel:
+            return tensor
+        return tensor.permute(*range(2, tensor.dim()), 1, 0).view(self.weight.shape)
 
     @property
     def _is_kernel(self) -> bool:
-        return self.weight.name == "kernel"
+        return "kernel" in self.weight.name
+
+
+class PlainBound(Bound):
+    """A weight that torch keeps in its canonical layout, whatever its name."""
+
+    @property
+    def _is_kernel(self) -> bool:
+        return False
 
 
 def bind(graph: Graph, parts: Mapping[str, nn.Module]) -> list[Bound]:
@@ -67,10 +80,34 @@ def bind(graph: Graph, parts: Mapping[str, nn.Module]) -> list[Bound]:
     bound = []
     for node in graph.nodes:
         for weight in node.weights:
-            name = attribute(type(node.layer), weight.name)
-            owner = next(m for m in parts[node.name].modules() if name in m._parameters or name in m._buffers)
-            bound.append(Bound(f"{node.name}.{weight.name}", weight, owner, name))
+            owner, name = holder(type(node.layer), parts[node.name], weight.name)
+            kind = PlainBound if is_own(type(node.layer)) else Bound
+            bound.append(kind(f"{node.name}.{weight.name}", weight, owner, name))
+            tensor = getattr(owner, name)
+            if isinstance(tensor, nn.Parameter):
+                tensor.requires_grad_(weight.trainable)
     return bound
+
+
+def holder(cls: type, part: nn.Module, weight: str) -> tuple[nn.Module, str]:
+    """The module within ``part`` that holds a layer's weight, and its attribute's name."""
+    name = attribute(cls, weight)
+    return next(m for m in part.modules() if name in m._parameters or name in m._buffers), name
+
+
+def tie(graph: Graph, parts: Mapping[str, nn.Module]) -> None:
+    """Give layers that share weights the very tensors of their owner."""
+    kinds = {node.name: type(node.layer) for node in graph.nodes}
+    for node in graph.nodes:
+        if node.shares is None:
+            continue
+        for weight in node.shared:
+            theirs, native = holder(kinds[node.shares], parts[node.shares], weight.name)
+            mine, own = holder(type(node.layer), parts[node.name], weight.name)
+            tensor = getattr(theirs, native)
+            kept = mine._parameters if own in mine._parameters else mine._buffers
+            assert kept[own] is not None and kept[own].shape == tensor.shape, (node.name, weight.name)
+            kept[own] = tensor
 
 
 def mismatches(what: str, given: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> Iterable[str]:

@@ -1,0 +1,1 @@
+"""Named architectures, as graphs of the layers every recipe can use."""

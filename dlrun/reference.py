@@ -1,0 +1,269 @@
+"""What a recipe can say, read off the classes that define it: for ``dlrun layers`` and the reference pages.
+
+Nothing here is written by hand: meaning, formula, fields and sources are the docstrings, types and defaults
+of the described classes; which backend has what is read off the lowerings' sources, without loading a framework.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError, did_you_mean
+from dlrun.registry import Registry
+
+HEADINGS = ("Args", "Shapes", "Weights", "Errors", "Differs", "Source")
+NATIVE, COMPOSED = "native", "composed"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing a recipe can name.
+
+    Args:
+        role: ``layer``, ``loss``, …
+        kind: Its name in a recipe.
+        cls: The class that describes it.
+        summary: Its first line.
+        meaning: What follows: formula and symbols.
+        sections: Text under each heading of its docstring.
+    """
+
+    role: str
+    kind: str
+    cls: type
+    summary: str
+    meaning: str
+    sections: dict[str, str]
+
+    @property
+    def family(self) -> str:
+        """The file that describes it, as a heading: ``recurrent``."""
+        return self.cls.__module__.rpartition(".")[2].replace("_", " ")
+
+    def fields(self) -> list[tuple[str, str, str, str]]:
+        """(name, type, default, meaning) of every field that is its own."""
+        from dlrun.config.json_schema import descriptions
+        from dlrun.config.language import fields
+
+        said = descriptions(self.cls)
+        rows = []
+        for name, field in fields(self.cls).items():
+            if name in _COMMON.get(self.role, ()):
+                continue
+            default = "required" if field.required else _shown(field.default)
+            rows.append((name, _type(field.form), default, said.get(name, "").replace("``", "`")))
+        return rows
+
+
+_COMMON = {
+    "layer": ("name", "inputs", "trainable", "share"),
+    "architecture": ("outputs", "initializers", "freeze", "regularizers", "constraints", "weights"),
+}
+"""Fields that every entry of a role has; they are told once."""
+
+
+def registries() -> dict[str, Registry[Any]]:
+    """What there is to choose from, by the heading of its page."""
+    from dlrun.data.source import sources
+    from dlrun.data.transforms import transforms
+    from dlrun.graph import layers, models
+    from dlrun.initializers import initializers
+    from dlrun.losses import losses
+    from dlrun.metrics.metric import metrics
+    from dlrun.optimizers import optimizers
+    from dlrun.schedules import schedules
+
+    return {
+        "layers": layers,
+        "architectures": models,
+        "losses": losses,
+        "optimizers": optimizers,
+        "schedules": schedules,
+        "initializers": initializers,
+        "metrics": metrics,
+        "transforms": transforms,
+        "sources": sources,
+    }
+
+
+def entries(registry: Registry[Any]) -> list[Entry]:
+    """Everything registered, by family and name."""
+    found = [entry(registry, kind) for kind in registry]
+    return sorted(found, key=lambda e: (e.family, e.kind))
+
+
+def entry(registry: Registry[Any], kind: str) -> Entry:
+    """One registered class, its docstring taken apart."""
+    cls = registry.get(kind)
+    lines = (inspect.getdoc(cls) or "").splitlines()
+    sections: dict[str, list[str]] = {"": []}
+    current = ""
+    for line in lines[1:]:
+        heading = re.match(rf"^({'|'.join(HEADINGS)}):\s*(.*)$", line)
+        if heading:
+            current = heading[1]
+            sections[current] = [heading[2]]
+        else:
+            sections[current].append(line.strip())
+    texts = {name: " ".join(" ".join(body).split()) for name, body in sections.items()}
+    meaning = "\n".join(sections[""]).strip()
+    return Entry(registry.role, kind, cls, lines[0] if lines else "", meaning, {k: v for k, v in texts.items() if k})
+
+
+def find(name: str) -> list[Entry]:
+    """Every entry called ``name``, whatever its role.
+
+    Raises:
+        DlrunError: ``unknown-name`` with the nearest ones.
+    """
+    every = registries()
+    found = [entry(registry, name) for registry in every.values() if name in registry]
+    if not found:
+        names = sorted({kind for registry in every.values() for kind in registry})
+        raise DlrunError(
+            "unknown-name",
+            f"`{name}` is not a layer, loss, optimizer or anything else that a recipe can name.",
+            hint=f"{did_you_mean(name, names, '')} List them: dlrun layers".strip(),
+        )
+    return found
+
+
+@functools.cache
+def support(cls: type, backend: str) -> str:
+    """How a backend has a layer, loss or optimizer: ``native``, ``composed`` of other layers, or why not."""
+    from dlrun.graph import Composite
+
+    if issubclass(cls, Composite):
+        return COMPOSED
+    lowered, refused = _lowerings(backend)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if name in lowered:
+        return NATIVE
+    return refused.get(name, "no lowering")
+
+
+@functools.cache
+def _lowerings(backend: str) -> tuple[frozenset[str], dict[str, str]]:
+    """Classes that a backend's sources lower, and those they refuse, by full name."""
+    lowered: set[str] = set()
+    refused: dict[str, str] = {}
+    folder = Path(__file__).parent / "backends" / backend
+    for path in sorted(folder.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        names = _imported(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lowers":
+                lowered |= {_full(argument, names) for argument in node.args}
+            elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                if isinstance(target, ast.Name) and target.id == "UNSUPPORTED":
+                    for key, reason in zip(node.value.keys, node.value.values, strict=True):
+                        if key is not None:
+                            refused[_full(key, names)] = ast.literal_eval(reason)
+    return frozenset(lowered), refused
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """Full names of what a module imports."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name: alias.name for alias in node.names}
+    return names
+
+
+def _full(node: ast.expr, names: dict[str, str]) -> str:
+    """The full name of a class as a source names it, where it is defined."""
+    first, *rest = ast.unparse(node).split(".")
+    dotted = ".".join((names.get(first, first), *rest))
+    module, _, name = dotted.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        return dotted
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _type(form: Any) -> str:
+    from dlrun.config.language import Items, Leaf
+    from dlrun.config.leaf import describe
+
+    if isinstance(form, Leaf):
+        return describe(form.type)
+    if isinstance(form, Items):
+        return f"list of {form.registry.role}s"
+    return str(form.registry.role) if hasattr(form, "registry") else "mapping"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(v) for v in value) + "]"
+    kind = getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else str(value)
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(file name, Markdown) of every page of the reference."""
+    every = {title: entries(registry) for title, registry in registries().items()}
+    yield "README.md", _index(every)
+    for title, found in every.items():
+        yield f"{title}.md", _page(title, found)
+
+
+def _index(every: dict[str, list[Entry]]) -> str:
+    lines = ["# Reference", "", "What a recipe can name. These pages are written by `dlrun layers --write FOLDER`.", ""]
+    for title, found in every.items():
+        lines += [f"## [{title.capitalize()}]({title}.md)", ""]
+        lines += [", ".join(f"[`{e.kind}`]({title}.md#{e.kind})" for e in sorted(found, key=lambda e: e.kind)), ""]
+    return "\n".join(lines)
+
+
+def _page(title: str, found: list[Entry]) -> str:
+    from dlrun.backends import BACKENDS
+
+    lines = [f"# {title.capitalize()}", ""]
+    if title in ("layers", "losses", "optimizers"):
+        lines += [f"| name | what it is | {' | '.join(BACKENDS)} |", f"|---|---|{'---|' * len(BACKENDS)}"]
+        for e in found:
+            how = " | ".join(support(e.cls, backend) for backend in BACKENDS)
+            lines.append(f"| [`{e.kind}`](#{e.kind}) | {e.summary} | {how} |")
+        lines.append("")
+    families = list(dict.fromkeys(e.family for e in found))
+    for family in families:
+        if len(families) > 1:
+            lines += [f"## {family.capitalize()}", ""]
+        for e in found:
+            if e.family == family:
+                lines += _section(e)
+    return "\n".join(lines)
+
+
+def _section(e: Entry) -> list[str]:
+    lines = [f"### {e.kind}", "", e.summary, ""]
+    if e.meaning:
+        lines += [e.meaning, ""]
+    rows = e.fields()
+    if rows:
+        lines += ["| field | type | default | meaning |", "|---|---|---|---|"]
+        lines += ["| " + " | ".join(_cell(c) for c in (f"`{n}`", t, d, m)) + " |" for n, t, d, m in rows]
+        lines.append("")
+    lines += [f"- **{name}**: {e.sections[name]}" for name in HEADINGS[1:] if e.sections.get(name)]
+    return [*lines, ""]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,59 @@
+"""Layers that share weights, frozen layers, and models with several outputs."""
+
+import pytest
+
+from dlrun.errors import DlrunErrors
+from dlrun.graph import Graph, TensorType, build_graph, layers
+
+
+def dense(units: int, **fields: object) -> object:
+    return layers.get("dense")(units=units, **fields)
+
+
+def graph(*specs: object, outputs: tuple[str, ...] = ()) -> Graph:
+    return build_graph(specs, TensorType((4,)), outputs=outputs)
+
+
+def test_a_shared_weight_is_counted_once() -> None:
+    built = graph(dense(4, name="first"), dense(4, share="first"), dense(4, share="dense_1"))
+    assert [name for name, _ in built.weights()] == ["first.kernel", "first.bias"]
+    assert [node.shares for node in built.nodes] == [None, "first", "first"]
+    assert built.parameters == 20
+    assert not built.sequential
+
+
+@pytest.mark.parametrize(
+    ("share", "code", "words"),
+    [
+        ("frist", "unknown-share", "Did you mean `first`"),
+        ("wide", "share-mismatch", "`kernel` (4, 4), `bias` (4,), but `wide` has `kernel` (4, 6)"),
+        ("flat", "share-mismatch", "but `flat` has none"),
+    ],
+)
+def test_only_the_same_weights_can_be_shared(share: str, code: str, words: str) -> None:
+    first = (dense(4, name="first"), dense(6, name="wide"), layers.get("relu")(name="flat"))
+    with pytest.raises(DlrunErrors) as caught:
+        graph(*first, dense(4, inputs=("first",), share=share, name="last"), dense(4))
+    error = caught.value.errors[0]
+    assert error.code == code
+    assert words in f"{error.message} {error.hint}"
+    assert error.path == ("model", "layers", 3, "dense", "share")
+
+
+def test_a_frozen_layer_has_no_trainable_weights() -> None:
+    built = graph(dense(4, trainable=False), dense(3))
+    assert [w.trainable for _, w in built.weights()] == [False, False, True, True]
+    assert built.parameters == 15
+
+
+def test_outputs_are_named_and_need_not_be_last() -> None:
+    specs = (dense(4, name="trunk"), dense(2, name="side"), dense(3, name="main", inputs=("trunk",), activation="relu"))
+    built = graph(*specs, outputs=("main", "side"))
+    assert built.outputs == ("main_relu", "side")
+    assert [t.shape for t in built.output_types] == [(3,), (2,)]
+    assert built.output.shape == (3,)
+    with pytest.raises(DlrunErrors, match="unused-layer"):
+        graph(*specs, outputs=("main",))
+    with pytest.raises(DlrunErrors, match="unknown-output") as caught:
+        graph(*specs, outputs=("main", "sid"))
+    assert "Did you mean `side`" in str(caught.value.errors[0].hint)

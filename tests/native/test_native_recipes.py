@@ -1,0 +1,103 @@
+"""How a recipe names a native model, and what is checked without importing anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlrun.config import compose
+from dlrun.errors import DlrunErrors
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def refused(*overrides: str) -> list[tuple[str, str, str]]:
+    with pytest.raises(DlrunErrors) as caught:
+        compose(list(overrides))
+    return [(e.code, e.message, e.hint or "") for e in caught.value.errors]
+
+
+def test_the_short_form_is_a_model_called_native() -> None:
+    composed = compose(["recipe=./one.yaml", "model.hidden=6"])
+    model = composed.values["model"]
+    assert model["name"] == "native"
+    assert model["target"] == {"_target_": "torch_net.Net", "classes": 10, "hidden": 6}
+    (node,) = composed.plan.graph.nodes
+    assert node.output.shape == (10,) and node.layer.kind == "native"
+
+
+def test_checking_imports_neither_framework_nor_the_users_file(folder: Path) -> None:
+    (folder / "torch_net.py").write_text("raise SystemExit('executed')\nclass Net: pass\n")
+    code = (
+        "import sys; from dlrun.cli.app import run; code = run(['check', './one.yaml']);"
+        "print('LOADED', [m for m in ('torch', 'tensorflow', 'keras') if m in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "LOADED []" in done.stdout and "its own affair" in done.stdout
+
+
+def test_each_backend_runs_its_own_target() -> None:
+    for backend, target in (("torch", "torch_net.Net"), ("tensorflow", "keras_net.Net")):
+        (node,) = compose(["recipe=./both.yaml", f"backend={backend}"]).plan.graph.nodes
+        assert node.layer.target == {"_target_": target, "classes": 10}  # type: ignore[attr-defined]
+
+
+def test_a_backend_without_a_target_is_refused() -> None:
+    ((code, message, hint),) = refused("recipe=./both.yaml", "backend=tensorflow", "~model.tensorflow")
+    assert code == "no-target" and "`torch` only" in message and "backend=torch" in hint
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "hinted"),
+    [
+        ("torch_net.Nett", "defines no `Nett`", "`Net`"),
+        ("nowhere_at_all.Net", "no module `nowhere_at_all`", "extensions: [nowhere_at_all.py]"),
+        ("json.decoder.Decoder", "defines no `Decoder`", "`JSONDecoder`"),
+        ("Net", "does not name", "package.module.Name"),
+    ],
+)
+def test_a_target_that_is_not_there(target: str, said: str, hinted: str) -> None:
+    ((code, message, hint),) = refused("recipe=./one.yaml", f"model._target_={target}")
+    assert code == "unknown-target" and said in message and hinted in hint
+
+
+def test_a_nested_target_is_looked_for_too() -> None:
+    ((code, message, _),) = refused("recipe=./one.yaml", "model.config={_target_: torch_net.Config}")
+    assert code == "unknown-target" and "`Config`" in message
+
+
+def test_mistakes_are_located_in_the_file(folder: Path) -> None:
+    text = (folder / "one.yaml").read_text().replace("torch_net.Net,", "torch_net.Nat,")
+    (folder / "one.yaml").write_text(text)
+    with pytest.raises(DlrunErrors) as caught:
+        compose(["recipe=./one.yaml"])
+    assert caught.value.errors[0].where is not None and caught.value.errors[0].where.line == 5
+
+
+def test_a_native_model_is_given_in_one_way() -> None:
+    assert refused("recipe=./one.yaml", "model.torch={_target_: torch_net.Net}")[0][0] == "contradiction"
+    ((code, message, _),) = refused("recipe=./one.yaml", "model.weights={file: a.safetensors}")
+    assert code == "contradiction" and "`weights`" in message
+
+
+def test_what_names_a_module_without_importing_it() -> None:
+    from dlrun.targets import check_target
+
+    before = set(sys.modules)
+    assert check_target({"_target_": "xml.dom.minidom.Document"}, ("model",)) == []
+    assert check_target({"_target_": "email.mime.text.MIMEText"}, ("model",)) == []
+    assert not {m for m in set(sys.modules) - before if m.startswith(("xml.dom.minidom", "email.mime"))}
+
+
+def test_editors_accept_the_short_form() -> None:
+    import jsonschema
+    import yaml
+
+    from dlrun.config import schema
+
+    for name in ("one.yaml", "both.yaml"):
+        jsonschema.Draft202012Validator(schema()).validate(yaml.safe_load(Path(name).read_text()))

@@ -1,0 +1,72 @@
+"""The reference is read off the code: complete, current, and its support table true."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlrun.backends import BACKENDS
+from dlrun.errors import DlrunError
+from dlrun.reference import COMPOSED, NATIVE, entries, entry, find, pages, registries, support
+
+ROOT = Path(__file__).resolve().parent.parent
+LOWERED = ("layers", "losses", "optimizers")
+
+
+def test_the_pages_in_the_repository_are_current() -> None:
+    folder = ROOT / "docs" / "reference"
+    wanted = dict(pages())
+    assert {p.name for p in folder.iterdir()} == set(wanted)
+    stale = [name for name, text in wanted.items() if (folder / name).read_text("utf-8") != text]
+    assert not stale, f"write them again: dlrun layers --write docs/reference (stale: {stale})"
+
+
+def test_everything_has_a_summary_and_every_own_field_a_meaning() -> None:
+    silent = []
+    for title, registry in registries().items():
+        for e in entries(registry):
+            if not e.summary.endswith("."):
+                silent.append(f"{title} {e.kind}")
+            silent += [f"{title} {e.kind}.{name}" for name, _, _, meaning in e.fields() if not meaning]
+    assert not silent
+
+
+def test_a_page_says_formula_fields_shapes_and_source() -> None:
+    page = dict(pages())["layers.md"]
+    section = page[page.index("### conv2d\n") :]
+    section = section[: section.index("\n### ", 5)]
+    for words in ("y[i, j, o] = b[o] + sum", "| `filters` | an integer above 0 | required |", "**Shapes**: (N, H, W, C)"):
+        assert words in section
+    assert "| [`conv2d`](#conv2d) | Two-dimensional cross-correlation. | native | native |" in page
+
+
+def test_a_name_may_stand_for_several_things_and_a_wrong_one_gets_the_nearest() -> None:
+    assert [e.role for e in find("adamw")] == ["optimizer"]
+    with pytest.raises(DlrunError) as caught:
+        find("conv2dd")
+    assert caught.value.code == "unknown-name"
+    assert "`conv2d`" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_support_table_is_what_the_backend_really_has(backend: str) -> None:
+    pytest.importorskip(backend)
+    importlib.import_module(f"dlrun.backends.{backend}")
+    lowered = importlib.import_module(f"dlrun.backends.{backend}.lowering").lowered()
+    for title in LOWERED:
+        registry = registries()[title]
+        for kind in registry:
+            cls = entry(registry, kind).cls
+            said = support(cls, backend)
+            assert (said == NATIVE) == (cls in lowered), (backend, kind, said)
+            assert said in (NATIVE, COMPOSED) or len(said) > 15, (backend, kind, said)
+
+
+def test_listing_loads_no_framework() -> None:
+    code = (
+        "import sys; from dlrun.cli.app import run; run(['layers']); run(['layers', 'lstm']);"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'tensorflow', 'keras')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
