@@ -80,6 +80,7 @@ _EXAMPLES_1D = (
     Example({"size": 2}, (TensorType((7, 3)),)),
     Example({"size": 3, "stride": 2, "padding": "same"}, (TensorType((8, 2)),)),
     Example({"size": 3, "stride": 2, "padding": 1, "ceil": True}, (TensorType((6, 2)),)),
+    Example({"size": 2, "stride": 3, "ceil": True}, (TensorType((6, 2)),)),
     Example({"size": 9}, (TensorType((8, 1)),), raises="window-too-large"),
     Example({"size": 2}, (TensorType((8,)),), raises="wrong-rank"),
     Example({"size": 2, "padding": 2}, (TensorType((8, 2)),), raises="padding-too-large"),

@@ -152,7 +152,12 @@ def test_resources_are_there():
 def test_every_option_of_every_group_composes():
     from dlrun.config.catalog import CHOICES, Catalog
 
+    needed = {
+        "step": "schedule.every_epochs=1",
+        "multi_step": "schedule.milestones=[1,2]",
+        "cosine_restarts": "schedule.period_epochs=1",
+    }
     for group in CHOICES:
         for option in Catalog().options(group):
-            extra = ["schedule.every_epochs=1"] if option == "step" else []
+            extra = [needed[option]] if option in needed else []
             compose(["recipe=digits", f"{group}={option}", *extra], check_installed=False)

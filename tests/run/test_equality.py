@@ -27,10 +27,13 @@ def losses(recipe: str, backend: str, precision: str, steps: int, *extra: str, n
 
 
 def one_ulp_away(weights: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
-    """Every weight moved to the next floating-point number, up or down at random."""
+    """Every weight moved to the next floating-point number, up or down at random.
+
+    Zero stays: its neighbour is no rounding of it, and switches on every relu whose input is all zero.
+    """
     rng = np.random.default_rng(seed)
     return {
-        k: np.nextafter(w, np.where(rng.random(w.shape) < 0.5, -np.inf, np.inf).astype(w.dtype))
+        k: np.where(w == 0, w, np.nextafter(w, np.where(rng.random(w.shape) < 0.5, -np.inf, np.inf).astype(w.dtype)))
         for k, w in weights.items()
     }
 

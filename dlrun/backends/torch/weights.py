@@ -16,7 +16,7 @@ from dlrun.graph import Graph, Weight
 
 def _native_kernel(kernel: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """(k..., in, out) -> (out, in, k...); a depthwise (k..., C, m) is a kernel of C groups, (k..., 1, C m)."""
-    kernel = kernel.reshape(*kernel.shape[:-2], shape[1], shape[0]).flip(-1)
+    kernel = kernel.reshape(*kernel.shape[:-2], shape[1], shape[0])
     return kernel.permute(-1, -2, *range(kernel.dim() - 2))
 
 
