@@ -173,7 +173,7 @@ def _lowerings(backend: str) -> tuple[frozenset[str], dict[str, str]]:
 
 def _imported(tree: ast.Module) -> dict[str, str]:
     """Full names of what a module imports."""
-    names = {}
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}

@@ -101,7 +101,9 @@ DIRECTIONS = {
         "dlrun.export",
         "dlrun.compare",
         "dlrun.weights",
+        "dlrun.reference",
     },
+    "dlrun.reference": {*DESCRIBED, "dlrun.models", "dlrun.config", "dlrun.backends"},
 }
 """What a part may import beside itself. `dlrun.backends` stands for the folder without the two frameworks."""
 

@@ -11,12 +11,12 @@ import pytest
 from dlrun.data.source import Signature, sources
 from dlrun.data.transforms import transforms
 from dlrun.errors import DlrunErrors
-from dlrun.graph import TensorType, layers
+from dlrun.graph import LayerList, TensorType, layers
 from dlrun.losses import losses
 from dlrun.metrics.metric import metrics
 from dlrun.optimizers import optimizers
 from dlrun.plan import Plan
-from dlrun.recipe import BackendChoice, Data, EarlyStopping, Model, Recipe, Train
+from dlrun.recipe import BackendChoice, Data, EarlyStopping, Recipe, Train
 from dlrun.resolve import resolve
 from dlrun.schedules import schedules
 
@@ -43,7 +43,7 @@ def recipe(**sections: Any) -> Recipe:
     usual: dict[str, Any] = {
         "name": "test",
         "data": data(),
-        "model": Model(layers=(layers.get("flatten")(), layers.get("dense")())),
+        "model": LayerList(layers=(layers.get("flatten")(), layers.get("dense")())),
         "loss": losses.get("softmax_cross_entropy")(),
         "metrics": (metrics.get("accuracy")(),),
         "optimizer": optimizers.get("adam")(),
@@ -96,7 +96,7 @@ def test_initial_weights_have_the_recipes_precision_and_the_graphs_shapes() -> N
         assert {w.dtype for w in weights.values()} == {np.dtype(dtype)}
 
 
-FLAT = Model(layers=(layers.get("flatten")(), layers.get("dense")(units=9)))
+FLAT = LayerList(layers=(layers.get("flatten")(), layers.get("dense")(units=9)))
 CASES: dict[str, tuple[dict[str, Any], Signature, tuple[str | int, ...], str]] = {
     "empty-data": ({}, dataclasses.replace(IMAGES, sizes={"test": 5}), ("data", "source"), "no samples"),
     "validation-too-large": ({"data": data(validation=1000)}, IMAGES, ("data", "validation"), "leave none of 1000"),
@@ -154,7 +154,7 @@ def test_regression_reads_numbers() -> None:
         NUMBERS,
         task="regression",
         data=data(batch_size=10),
-        model=Model(layers=(layers.get("dense")(units=1),)),
+        model=LayerList(layers=(layers.get("dense")(units=1),)),
         loss=losses.get("mse")(),
         metrics=(),
     )

@@ -89,6 +89,8 @@ class Builder:
         self._count: dict[str, int] = {}
         self._scopes: list[str] = []
         self._alias: dict[str, str] = {}
+        self._held = 0
+        """How many composites around the next layer are not trained."""
 
     def output_names(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """The nodes that ``model.outputs`` means; collects names that no layer has."""
@@ -199,6 +201,8 @@ class Builder:
             self._types[name] = None
             return name
         self._types[name] = output
+        if self._held and spec.trainable:
+            spec = dataclasses.replace(spec, trainable=False)
         if not spec.trainable:
             weights = tuple(dataclasses.replace(w, trainable=False) for w in weights)
         own, shared = (weights, ()) if shares is None else ((), weights)
@@ -257,9 +261,11 @@ class Builder:
     def _expand(self, spec: Composite, name: str, inputs: tuple[str, ...], path: Path) -> str:
         found = len(self.errors)
         self._scopes.append(name.rsplit(".", 1)[-1])
+        self._held += not spec.trainable
         try:
             result = spec.expand(_Scope(self, path), *inputs)
         finally:
+            self._held -= not spec.trainable
             self._scopes.pop()
         if name not in self._types:
             self._alias[name] = result

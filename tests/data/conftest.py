@@ -12,12 +12,13 @@ import pytest
 
 from dlrun.data.source import Source
 from dlrun.data.transforms import transforms
+from dlrun.graph import LayerList
 from dlrun.layers.linear import Dense
 from dlrun.layers.shape import Flatten
 from dlrun.losses import losses
 from dlrun.optimizers import optimizers
 from dlrun.plan import Plan
-from dlrun.recipe import Data, Model, Recipe
+from dlrun.recipe import Data, Recipe
 from dlrun.resolve import resolve
 from dlrun.schedules import schedules
 
@@ -36,7 +37,7 @@ def plan_of() -> Callable[..., Plan]:
                 name="t",
                 task="regression" if units else "classification",
                 data=Data(source=source, **data),
-                model=Model(layers=(Flatten(), Dense(units=units))),
+                model=LayerList(layers=(Flatten(), Dense(units=units))),
                 loss=losses.get(loss)(),
                 metrics=(),
                 optimizer=optimizers.get("sgd")(learning_rate=0.1),

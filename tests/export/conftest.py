@@ -10,11 +10,11 @@ import pytest
 
 from dlrun.data.source import Signature, Source
 from dlrun.data.transforms import Normalize, combined_affine
-from dlrun.graph import Composite, Layer, TensorType, build_graph, layers
+from dlrun.graph import Composite, Layer, LayerList, TensorType, build_graph, layers
 from dlrun.losses import losses
 from dlrun.optimizers import SGD
 from dlrun.plan import Plan
-from dlrun.recipe import BackendChoice, Data, Model, Recipe
+from dlrun.recipe import BackendChoice, Data, Recipe
 from dlrun.schedules import Constant
 
 
@@ -24,7 +24,7 @@ def _plan(name: str, specs: list[Layer], signature: Signature, preprocess: tuple
         name=name,
         task="classification" if signature.classes else "regression",
         data=Data(source=Source(), preprocess=preprocess),
-        model=Model(layers=tuple(specs)),
+        model=LayerList(layers=tuple(specs)),
         loss=losses.get("softmax_cross_entropy" if signature.classes else "mse")(),
         metrics=(),
         optimizer=SGD(),

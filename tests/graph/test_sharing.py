@@ -44,6 +44,10 @@ def test_a_frozen_layer_has_no_trainable_weights() -> None:
     built = graph(dense(4, trainable=False), dense(3))
     assert [w.trainable for _, w in built.weights()] == [False, False, True, True]
     assert built.parameters == 15
+    block = layers.get("residual")(layers=(dense(4),), trainable=False)
+    held = graph(block, dense(3))
+    assert [w.trainable for _, w in held.weights()] == [False, False, True, True]
+    assert not held.nodes[0].layer.trainable
 
 
 def test_outputs_are_named_and_need_not_be_last() -> None:

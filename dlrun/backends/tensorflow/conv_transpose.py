@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dlrun.backends.tensorflow.conv_forms import pad
 from dlrun.backends.tensorflow.lowering import Lowered, lowers
 from dlrun.layers import conv_transpose
 from dlrun.layers.window import per_axis
@@ -21,10 +22,12 @@ class _Transposed(Lowered):
         size, stride, spatial = per_axis(layer.kernel, rank), per_axis(layer.stride, rank), tuple(x.shape[1:-1])
         cuts = layer.cuts(spatial)
         same = [(max(k - s, 0) // 2, n * s) for n, k, s in zip(spatial, size, stride, strict=True)]
-        if [(cut.before, cut.count) for cut in cuts] == same:
+        if [(cut.before, cut.count) for cut in cuts] == same and max(cut.beyond for cut in cuts) <= 0:
             y = self._apply(x, tuple(cut.count for cut in cuts), stride, "SAME")
         else:
-            y = self._apply(x, tuple(max(cut.whole, cut.before + cut.count) for cut in cuts), stride, "VALID")
+            y = self._apply(x, tuple(cut.whole for cut in cuts), stride, "VALID")
+            # zeros beyond it are added apart: ONNX has no transposed convolution that ends in them
+            y = pad(y, tuple((0, max(cut.beyond, 0)) for cut in cuts))
             y = y[(slice(None), *(slice(cut.before, cut.before + cut.count) for cut in cuts))]
         return tf.nn.bias_add(y, self.bias.value) if layer.bias else y
 

@@ -40,7 +40,9 @@ def largest(x: tf.Tensor, window: Window, sliced: bool) -> tf.Tensor:
     spatial = tuple(x.shape[1:-1])
     if sliced or rank == 3:
         # the kernel for volumes has no float64, and shares the gradient among equal values
-        return _along_axes(pad(x, window.covered(spatial), -math.inf), window, window.positions(spatial), larger)
+        # nor may padding be infinite: an exported `where` multiplies what it does not choose by zero
+        x = pad(x, window.covered(spatial), x.dtype.min)
+        return _along_axes(x, window, window.positions(spatial), larger)
     same = window.same(spatial) and not any(window.overhang(spatial))
     if not same:
         x = pad(x, window.covered(spatial), -math.inf)
