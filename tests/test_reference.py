@@ -37,8 +37,9 @@ def test_a_page_says_formula_fields_shapes_and_source() -> None:
     page = dict(pages())["layers.md"]
     section = page[page.index("### conv2d\n") :]
     section = section[: section.index("\n### ", 5)]
-    for words in ("y[i, j, o] = b[o] + sum", "| `filters` | an integer above 0 | required |", "**Shapes**: (N, H, W, C)"):
-        assert words in section
+    assert "y[i, j, o] = b[o] + sum" in section
+    assert "| `filters` | an integer above 0 | required |" in section
+    assert "**Shapes**: (N, H, W, C)" in section
     assert "| [`conv2d`](#conv2d) | Two-dimensional cross-correlation. | native | native |" in page
 
 

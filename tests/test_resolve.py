@@ -107,7 +107,7 @@ CASES: dict[str, tuple[dict[str, Any], Signature, tuple[str | int, ...], str]] =
         ("train", "micro_batches"),
         "`5` parts",
     ),
-    "output-classes": ({"model": FLAT}, IMAGES, ("model",), "(N, 9) but the data has 10 classes"),
+    "output-classes": ({"model": FLAT}, IMAGES, ("model",), "`(N, 9)` but the data has 10 classes"),
     "wrong-task": (
         {"task": "image_classification"},
         dataclasses.replace(IMAGES, input=TensorType((64,))),

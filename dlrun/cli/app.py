@@ -11,7 +11,21 @@ from typing import IO, Annotated, Any
 import typer
 
 from dlrun import __version__
-from dlrun.cli import check, compare, completion, doctor, eval, export, layers, new, predict, recipes, schema, show, train
+from dlrun.cli import (
+    check,
+    compare,
+    completion,
+    doctor,
+    eval,
+    export,
+    layers,
+    new,
+    predict,
+    recipes,
+    schema,
+    show,
+    train,
+)
 from dlrun.cli.help import Verb, Verbs
 from dlrun.errors import DlrunError, DlrunErrors, RunError, did_you_mean
 

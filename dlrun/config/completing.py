@@ -96,7 +96,9 @@ def _fields(form: Form, parts: list[str]) -> list[tuple[str, Any]]:
     if isinstance(form, Section):
         return list(fields(form.cls).items())
     if isinstance(form, Choice):
-        return [(n, f) for kind in form.registry for n, f in fields(form.registry.get(kind)).items()]
+        # what is meant without a name comes last, so that its fields win over others of the same name
+        kinds = sorted(form.registry, key=lambda kind: kind == form.registry.default)
+        return [(n, f) for kind in kinds for n, f in fields(form.registry.get(kind)).items()]
     if isinstance(form, Items) and parts:
         kind = parts[-1].rpartition("_")[0]
         kinds = [kind] if kind in form.registry else form.registry.names()

@@ -124,7 +124,8 @@ class _Writer:
         if form.inline:
             return {"anyOf": [*short, _REFERENCE, *(self.mapping(cls, cls.kind) for cls in classes)]}
         every: Schema = {}
-        for cls in classes:  # fields of a choice made elsewhere: by a default or a defaults list
+        meant = form.registry.default  # what a mapping without a name is; else a choice made elsewhere
+        for cls in classes if meant is None else [form.registry.get(meant)]:
             for key, field in fields(cls).items():
                 every.setdefault(key, self.field(field, descriptions(cls).get(key)))
                 every[key].pop("default", None)
@@ -136,7 +137,8 @@ class _Writer:
         }
         native: list[Schema] = []
         if form.base is Model:  # a model of one's own, whose arguments only it knows
-            native = [{"type": "object", "required": [TARGET], "properties": {TARGET: {"type": "string"}}}]
+            target = {"description": "What to call, `package.module.Name`; its arguments beside it.", "type": "string"}
+            native = [{"type": "object", "required": [TARGET], "properties": {TARGET: target}}]
         return {"anyOf": [*short, _REFERENCE, *(self.mapping(cls, cls.kind) for cls in classes), plainly, *native]}
 
     def _item(self, form: Items) -> Schema:

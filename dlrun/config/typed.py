@@ -260,7 +260,10 @@ def _elsewhere(key: str) -> list[str]:
     return exact or [path for path, name in found.items() if _initials(name) == key]
 
 
+_OF_EVERY_LAYER = ("name", "inputs", "trainable", "share")
+
+
 def _example(cls: type, body: Node) -> str:
-    names = [name for name, f in fields(cls).items() if isinstance(f.form, Leaf) and name not in ("name", "inputs")]
+    names = [name for name, f in fields(cls).items() if isinstance(f.form, Leaf) and name not in _OF_EVERY_LAYER]
     kind = cls.kind  # type: ignore[attr-defined]
     return f"Write `{kind}: {{{names[0]}: {written(body.plain())}}}`." if names else f"Write `- {kind}`."

@@ -50,7 +50,7 @@ CASES = {
         "unknown-layer",
         "4:7",
         "model.layers[0]",
-        ["`flaten` is not a layer", "`flatten`?", "`max_pool2d`"],
+        ["`flaten` is not a layer", "Did you mean `flatten`", "`max_pool2d`"],
     ),
     "layer nested in a layer": (
         DATA + "model:\n  layers:\n    - residual:\n        layers:\n          - relo\n    - flatten\n    - dense\n",

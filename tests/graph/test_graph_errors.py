@@ -46,7 +46,7 @@ CASES = {
         (layer("dense", units=4), layer("add", inputs=("input", "dense_1"))),
         (3,),
         ("model", "layers", 1, "add"),
-        "(N, 3), (N, 4)",
+        "`(N, 3)`, `(N, 4)`",
     ),
     "unknown-activation": (
         (layer("dense", units=3, activation="rleu"),),
@@ -71,7 +71,7 @@ CASES = {
         (layer("reshape", shape=(2, 2)),),
         (3,),
         ("model", "layers", 0, "reshape", "shape"),
-        "cannot turn 3 elements (N, 3) into [2, 2]",
+        "cannot turn 3 elements (N, 3) into `[2, 2]`",
     ),
     "unknown-initializer": (
         (layer("dense", units=3, kernel_initializer="he_norm"),),

@@ -61,15 +61,23 @@ class Draws:
             keep = self._uniform(shape, index) >= rate
         return x * (tf.cast(keep, x.dtype) * (1 / (1 - rate)))
 
-    def noise(self, x: tf.Tensor, index: int) -> tf.Tensor:
-        """Unit normal numbers like ``x`` for the model's layer number ``index``; any outside of a training step."""
+    def noise(self, x: tf.Tensor, index: int, drawn: Sequence[int] | None = None) -> tf.Tensor:
+        """Unit normal numbers for the model's layer number ``index``; any outside of a training step.
+
+        Args:
+            x: (N, *).
+            index: Which key to draw by.
+            drawn: Shape of one sample's numbers; that of the sample when left out.
+        """
+        shape = tf.shape(x) if drawn is None else tf.stack([tf.shape(x)[0], *drawn])
         if self._keys is None:
-            return tf.random.normal(tf.shape(x), dtype=x.dtype)
+            return tf.random.normal(shape, dtype=x.dtype)
         if self._portable:
-            return tf.cast(portable_normal(self._keys[index], self._offset(x.shape[1:]), tf.shape(x)), x.dtype)
+            offset = self._offset(x.shape[1:] if drawn is None else drawn)
+            return tf.cast(portable_normal(self._keys[index], offset, shape), x.dtype)
         key, counter = self._state(index)
         normal = tf.raw_ops.StatelessRandomNormalV2(
-            shape=tf.shape(x), key=key, counter=counter, alg=_PHILOX, dtype=tf.float32
+            shape=shape, key=key, counter=counter, alg=_PHILOX, dtype=tf.float32
         )
         return tf.cast(normal, x.dtype)
 

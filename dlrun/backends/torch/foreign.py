@@ -198,7 +198,7 @@ def _try(module: nn.Module, graph: Graph, layer: NativeLayer) -> None:
 
 
 def _plain(x: torch.Tensor) -> torch.Tensor:
-    """The same with the last axis fastest: for one channel, ``contiguous`` alone leaves the strides of channels last."""
+    """The same with the last axis fastest: for one channel, ``contiguous`` leaves the strides of channels last."""
     return x.contiguous().view(-1).view(x.shape)
 
 
