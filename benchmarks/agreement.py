@@ -217,7 +217,9 @@ def measure(case: Case, folder: Path, overrides: Sequence[str] = (), steps: int 
     try:
         report = json.loads(done.stdout)
     except json.JSONDecodeError:
-        return {**found, "error": done.stderr.strip()}
+        report = {}
+    if "precisions" not in report:
+        return {**found, "error": done.stderr.strip() or done.stdout.strip()}
     precisions = {p["dtype"]: _precision(p) for p in report["precisions"]}
     found["precisions"] = precisions
     # A noise that is null was infinite.
@@ -242,7 +244,8 @@ def second_term(row: dict[str, Any]) -> str:
 
 def table(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Markdown, one line a recipe."""
-    titles = ("recipe", *(t for d, n in STEPS.items() for t in (f"{d}, {n} updates", "noise")), "needs noise", "verdict")
+    measured = [title for dtype, n in STEPS.items() for title in (f"{dtype}, {n} updates", "noise")]
+    titles = ("recipe", *measured, "needs noise", "verdict")
     lines = [titles, tuple("---:" if "updates" in t or t == "noise" else "---" for t in titles)]
     for row in rows:
         verdict = "pass" if row["holds"] else "FAIL"

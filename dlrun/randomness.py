@@ -42,11 +42,6 @@ def step_keys(layer_key: int, first_step: int, steps: int) -> np.ndarray:
     return np.array([step_key(layer_key, first_step + i) for i in range(steps)], dtype=np.uint64)
 
 
-def evaluation_key(name: str) -> int:
-    """The 64-bit key of what the layer ``name`` draws in evaluation, whatever the seed and the step."""
-    return step_key(derive(0, "evaluation", name), 0)
-
-
 def epoch_order(seed: int, epoch: int, samples: int, shuffle: bool = True) -> np.ndarray:
     """The order in which an epoch visits its samples, int64 of shape (samples,)."""
     if not shuffle:

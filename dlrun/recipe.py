@@ -7,7 +7,7 @@ optimizer, schedule, source, transform, metric, tracker).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 
@@ -15,6 +15,7 @@ from dlrun.data.source import Source
 from dlrun.data.transforms import Transform
 from dlrun.graph.architecture import Model
 from dlrun.losses import Loss
+from dlrun.losses.weighted_sum import Term, WeightedSum
 from dlrun.metrics.metric import Metric
 from dlrun.optimizers import Optimizer
 from dlrun.schedules import Schedule
@@ -81,12 +82,41 @@ class Checkpoints:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One of the steps that an update consists of: some of the weights follow a loss of their own.
+
+    Args:
+        weights: Pattern of the weights that it moves, e.g. `discriminator.*`.
+        loss: What they minimise; a `weighted_sum` may read several outputs.
+        output: The output that the loss reads, one of the model's; the answer (the first) when left out.
+    """
+
+    weights: str
+    loss: Loss
+    output: str | None = None
+
+    @property
+    def minimised(self) -> WeightedSum:
+        """The loss as terms that name their outputs."""
+        if isinstance(self.loss, WeightedSum):
+            return self.loss
+        fields: dict[str, Any] = {"terms": (Term(loss=self.loss, output=self.output),)}
+        return WeightedSum(**fields)
+
+    def reads(self, outputs: tuple[str, ...]) -> tuple[int, ...]:
+        """Numbers of the outputs that the loss reads, ascending."""
+        return tuple(sorted(set(self.minimised.places(outputs))))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """The training loop.
 
     Args:
         epochs: Passes over the training split.
         limit_batches: Updates per epoch at most; also caps evaluation at as many batches.
+        phases: Steps that each update consists of, for networks trained against each other: each moves some of the
+            weights by a loss of its own. One step for all weights when left out.
         micro_batches: Parts a batch is split into; their gradients add up to the whole batch's.
         clip_norm: Largest global gradient norm, or none.
         clip_value: Largest absolute gradient element, or none.
@@ -100,6 +130,7 @@ class Train:
 
     epochs: Positive = 1
     limit_batches: Positive | None = None
+    phases: tuple[Phase, ...] = ()
     micro_batches: Positive = 1
     clip_norm: Annotated[float, Gt(0)] | None = None
     clip_value: Annotated[float, Gt(0)] | None = None
@@ -176,7 +207,7 @@ class Recipe:
         task: What is learned, e.g. ``image_classification``.
         data: Where samples come from.
         model: The network.
-        loss: What is minimised; the task's default when left out.
+        loss: What is minimised; the task's default when left out, nothing where `train.phases` say it.
         metrics: What evaluation reports beside the loss; the task's defaults when left out.
         optimizer: How weights are updated.
         schedule: How the learning rate changes.
@@ -194,7 +225,7 @@ class Recipe:
     task: str = "image_classification"
     data: Data
     model: Model
-    loss: Loss
+    loss: Loss | None = None
     metrics: tuple[Metric, ...]
     optimizer: Optimizer
     schedule: Schedule

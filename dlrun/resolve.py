@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from dlrun.data.source import Place, Signature
@@ -14,6 +15,7 @@ from dlrun.graph import build_model as build
 from dlrun.graph.own import missing_forms
 from dlrun.layers.linear import Dense
 from dlrun.models.native import Native, for_backend, native_graph
+from dlrun.phases import check_phases
 from dlrun.plan import Plan
 from dlrun.recipe import Data, Recipe
 from dlrun.tasks.task import Task, tasks
@@ -77,14 +79,9 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
     errors += wrong
     train, validation = _split_sizes(recipe.data, signature, errors)
     _check_transforms(recipe.data, signature, errors)
-    _check_task(tasks.get(recipe.task, ("task",)), signature, errors)
+    _check_task(tasks.get(recipe.task, ("task",)), signature, graph, errors)
     outputs = dict(zip(recipe.model.outputs or graph.outputs, graph.output_types, strict=True))
-    try:
-        recipe.loss.check_outputs(outputs, signature.target, signature.classes)
-    except DlrunErrors as several:
-        errors += several.errors
-    except DlrunError as error:
-        errors.append(error)
+    errors += _minimised(recipe, graph, outputs, signature)
     for i, metric in enumerate(recipe.metrics):
         try:
             metric.check(signature.classes)
@@ -99,6 +96,30 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
         steps = min(steps, recipe.train.limit_batches)
     affine = combined_affine(recipe.data.preprocess, signature.scale, signature.input.shape[-1])
     return Plan(recipe, signature, graph, affine, train, validation, steps)
+
+
+def _minimised(
+    recipe: Recipe, graph: Graph, outputs: Mapping[str, TensorType], signature: Signature
+) -> list[DlrunError]:
+    """What is wrong with what training minimises."""
+    if recipe.train.phases:
+        return list(check_phases(recipe, graph, outputs, signature.target, signature.classes))
+    if recipe.loss is None:
+        return [
+            DlrunError(
+                "missing-key",
+                f"`{recipe.task}` has no loss of its own, and the recipe says none.",
+                path=("loss",),
+                hint="Write `loss`, or `train.phases` with a loss for each part of the model.",
+            )
+        ]
+    try:
+        recipe.loss.check_outputs(outputs, signature.target, signature.classes)
+    except DlrunErrors as several:
+        return list(several.errors)
+    except DlrunError as error:
+        return [error]
+    return []
 
 
 def _split_sizes(data: Data, signature: Signature, errors: list[DlrunError]) -> tuple[int, int]:
@@ -130,8 +151,17 @@ def _check_transforms(data: Data, signature: Signature, errors: list[DlrunError]
             errors.append(error)
 
 
-def _check_task(task: type[Task], signature: Signature, errors: list[DlrunError]) -> None:
-    if task.kind == "image_classification" and signature.input.rank != 3:
+def _check_task(task: type[Task], signature: Signature, graph: Graph, errors: list[DlrunError]) -> None:
+    if task.pictures and (graph.output.rank != 3 or graph.output.shape[-1] not in (1, 3)):
+        errors.append(
+            DlrunError(
+                "wrong-task",
+                f"`{task.kind}` needs an answer of shape (N, height, width, 1 or 3), the model's is {graph.output}.",
+                path=("task",),
+                hint="Name the image first in `model.outputs`.",
+            )
+        )
+    if task.kind in ("image_classification", "image_generation") and signature.input.rank != 3:
         errors.append(
             DlrunError(
                 "wrong-task",
@@ -179,6 +209,22 @@ def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[Dlr
                 hint="Set `data.validation: 0.1`, or remove `early_stopping`.",
             )
         )
+    if recipe.loss is None and not recipe.metrics:
+        for watching, path in (
+            (train.early_stopping is not None, ("train", "early_stopping")),
+            (recipe.schedule.watches, ("schedule", "name")),
+            (train.monitor is not None, ("train", "monitor")),
+        ):
+            if watching:
+                errors.append(
+                    DlrunError(
+                        "contradiction",
+                        f"`{'.'.join(path)}` has nothing to watch: with `train.phases` and no `metrics`, nothing is "
+                        "evaluated.",
+                        path=path,
+                        hint="Remove it.",
+                    )
+                )
     if recipe.schedule.watches and validation == 0:
         errors.append(
             DlrunError(
@@ -199,7 +245,7 @@ def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[Dlr
             )
         )
     names = monitor_names(recipe)
-    if train.monitor is not None and train.monitor not in names:
+    if train.monitor is not None and names and train.monitor not in names:
         errors.append(
             DlrunError(
                 "unknown-monitor",
@@ -212,4 +258,5 @@ def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[Dlr
 
 def monitor_names(recipe: Recipe) -> tuple[str, ...]:
     """Scalars that can pick the best checkpoint."""
-    return (*(name for metric in recipe.metrics for name in metric.names()), "loss")
+    names = tuple(name for metric in recipe.metrics for name in metric.names())
+    return names if recipe.loss is None else (*names, "loss")

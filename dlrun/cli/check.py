@@ -10,6 +10,7 @@ from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, recipe_over
 from dlrun.errors import DlrunError, DlrunErrors
 
 if TYPE_CHECKING:
+    from dlrun.recipe import Recipe
     from dlrun.config import Composed
     from dlrun.graph import Graph
 
@@ -134,10 +135,17 @@ def _summary(composed: Composed) -> dict[str, Any]:
         "total_steps": plan.total_steps,
         "optimizer": {"name": recipe.optimizer.kind, **_fields(recipe.optimizer)},
         "schedule": {"name": recipe.schedule.kind, **_fields(recipe.schedule)},
-        "loss": recipe.loss.kind,
+        "loss": None if recipe.loss is None else recipe.loss.kind,
+        "phases": [{"weights": p.weights, "loss": p.loss.kind} for p in recipe.train.phases],
         "metrics": [m.kind for m in recipe.metrics],
         "notes": list(composed.notes),
     }
+
+
+def _losses(recipe: Recipe) -> list[str]:
+    if recipe.loss is not None:
+        return [recipe.loss.kind]
+    return [f"{phase.loss.kind} for {phase.weights}" for phase in recipe.train.phases]
 
 
 def _fields(spec: Any) -> dict[str, Any]:
@@ -192,7 +200,7 @@ def _draw(composed: Composed, weights: list[str]) -> None:
             f"{plan.steps_per_epoch:,} per epoch of {recipe.data.batch_size} samples, "
             f"{plan.total_steps:,} in {recipe.train.epochs} epochs",
         ),
-        ("loss", ", ".join([recipe.loss.kind, *(m.kind for m in recipe.metrics)])),
+        ("loss", ", ".join([*_losses(recipe), *(m.kind for m in recipe.metrics)])),
         ("optimizer", f"{_said(recipe.optimizer)}, schedule {_said(recipe.schedule)}"),
         ("backend", f"{recipe.backend.name} on {recipe.device.name}, {recipe.precision}, seed {recipe.seed}"),
     ]

@@ -143,10 +143,16 @@ def _report(result: TrainResult, epochs: int, quiet: bool) -> None:
     if result.exit_code:
         render.next_steps([(f"dlrun train resume={run}", "go on from the last checkpoint")])
         return
+    answers = [
+        (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
+        (f"dlrun predict {run} image.png", "classify your own images"),
+    ]
+    if (result.directory / "samples").is_dir():
+        render.line(f"Pictures of each epoch: {result.directory / 'samples'}")
+        answers = []
     render.next_steps(
         [
-            (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
-            (f"dlrun predict {run} image.png", "classify your own images"),
+            *answers,
             (f"dlrun train resume={run} train.epochs={2 * epochs}", "train for more epochs"),
             (f"dlrun export {run} format=onnx", "write a model file that needs no dlrun"),
         ]

@@ -155,8 +155,12 @@ class _Composition:
         name = task.value if task is not None else fields(Recipe)["task"].default
         if isinstance(name, str) and name in tasks:
             cls = tasks.get(name)
-            for key, default in (("loss", cls.default_loss), ("metrics", list(cls.default_metrics))):
+            phases = self.tree.get(("train", "phases"))
+            minimised = "" if phases is not None and phases.value else cls.default_loss
+            for key, default in (("loss", minimised), ("metrics", list(cls.default_metrics))):
                 written = self.tree.child(key)
+                if default == "":
+                    continue
                 if written is None:
                     self.tree.value[key] = expand(fields(Recipe)[key].form, of(default, at))
                 elif key == "loss" and isinstance(written.value, dict) and "name" not in written.value:

@@ -81,6 +81,14 @@ class Graph:
         types = {node.name: node.output for node in self.nodes}
         return tuple(types[name] for name in self.outputs)
 
+    def reading(self, outputs: tuple[str, ...]) -> Graph:
+        """The part of the graph that these outputs are computed from, with them as its outputs."""
+        wanted = set(outputs)
+        for node in reversed(self.nodes):
+            if node.name in wanted:
+                wanted.update(node.inputs)
+        return Graph(self.input, tuple(n for n in self.nodes if n.name in wanted), outputs)
+
     @property
     def sequential(self) -> bool:
         """Whether each node reads exactly the one before it, owns its weights, and the last is the output."""

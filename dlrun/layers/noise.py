@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 from annotated_types import Gt
 
 from dlrun.graph.layer import Example, Layer, layers, require_float
 from dlrun.graph.tensor import TensorType
+from dlrun.randomness import derive, normal_noise, step_key
+
+ROWS = 256
+"""How many vectors evaluation knows."""
+
+
+def evaluation_rows(name: str, units: int) -> np.ndarray:
+    """What the layer ``name`` gives the samples of a batch in evaluation, in turn: float64 (ROWS, units)."""
+    return normal_noise(step_key(derive(0, "evaluation", name), 0), (ROWS, units))
 
 
 @layers("normal_noise")
@@ -15,8 +25,8 @@ class NormalNoise(Layer):
     """Numbers from the unit normal distribution for each sample: what a generator makes images of.
 
     y = z, with z drawn for each number and sample. In training z is a function of (seed, layer, step) only; with
-    `train.portable_dropout` it is the same on every backend. In evaluation z depends on the layer's name and the
-    sample's place in the batch alone, on every backend alike: pictures made after each epoch can be compared.
+    `train.portable_dropout` it is the same on every backend. In evaluation a batch gets the same 256 vectors in turn,
+    on every backend alike, so that pictures made after each epoch can be compared.
 
     Args:
         units: How many numbers for each sample.

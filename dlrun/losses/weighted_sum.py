@@ -107,6 +107,14 @@ class WeightedSum(Loss):
 
     def check_outputs(self, outputs: Mapping[str, TensorType], target: TensorType, classes: int | None) -> None:
         """Each term fits its output and the labels, and each output is read."""
+        self.check_terms(outputs, target, classes)
+        answer, *_ = outputs
+        missed = set(outputs) - {term.output or answer for term in self.terms}
+        if missed:
+            raise DlrunErrors([unread([o for o in outputs if o in missed], "no term reads it")])
+
+    def check_terms(self, outputs: Mapping[str, TensorType], target: TensorType, classes: int | None) -> None:
+        """Each term fits its output and the labels."""
         errors: list[DlrunError] = []
         answer, *_ = outputs
         if not self.terms:
@@ -125,9 +133,6 @@ class WeightedSum(Loss):
                     own = error.path[1:]
                     error.path = (*place, *own) if own == ("output",) else (*place, "loss", *own)
                 errors.append(error)
-        missed = set(outputs) - {term.output or answer for term in self.terms}
-        if missed and not errors:
-            errors.append(unread([o for o in outputs if o in missed], "no term reads it"))
         if errors:
             raise DlrunErrors(errors)
 

@@ -15,12 +15,12 @@ class Evaluation:
     """Sums over batches in float64, so that the result does not depend on the batch size.
 
     Args:
-        loss: What the recipe's loss computes of the model's answer.
+        loss: What the recipe's loss computes of the model's answer, or None.
         metrics: The recipe's metrics.
         classes: Number of classes, or None.
     """
 
-    def __init__(self, loss: Loss, metrics: Sequence[Metric], classes: int | None) -> None:
+    def __init__(self, loss: Loss | None, metrics: Sequence[Metric], classes: int | None) -> None:
         self._loss = loss
         self._total: Sum = 0.0
         self._weight: Sum = 0.0
@@ -29,16 +29,19 @@ class Evaluation:
 
     def add(self, output: np.ndarray, target: np.ndarray) -> None:
         """Count one batch. Shapes: model outputs (N, *), labels (N, *target)."""
-        total, weight = self._loss.sums(output, target)
-        self._total = self._total + total
-        self._weight = self._weight + weight
+        if self._loss is not None:
+            total, weight = self._loss.sums(output, target)
+            self._total = self._total + total
+            self._weight = self._weight + weight
         self.samples += len(target)
         for accumulator in self._accumulators:
             accumulator.add(output, target)
 
     def result(self) -> dict[str, Any]:
-        """JSON-ready values: ``loss`` first, then each metric's, in the recipe's order."""
-        values: dict[str, Any] = {"loss": self._loss.value(self._total, self._weight)}
+        """JSON-ready values: ``loss`` first if there is one, then each metric's, in the recipe's order."""
+        values: dict[str, Any] = {}
+        if self._loss is not None:
+            values["loss"] = self._loss.value(self._total, self._weight)
         for accumulator in self._accumulators:
             values.update(accumulator.result())
         return values

@@ -24,7 +24,8 @@ class RunDirectory:
     """One run on disk.
 
     ``recipe.yaml`` (resolved, runnable), ``overrides.json``, ``environment.json``, ``metrics.jsonl``,
-    ``checkpoints/step-*/``, ``best.json``, ``tensorboard/``, ``learning_curve.svg``, ``result.json``.
+    ``checkpoints/step-*/``, ``best.json``, ``tensorboard/``, ``learning_curve.svg``, ``result.json``;
+    ``samples/`` of tasks that make pictures.
     """
 
     path: Path
@@ -48,6 +49,11 @@ class RunDirectory:
     def checkpoint_folder(self) -> Path:
         """Holds one folder per checkpoint."""
         return self.path / "checkpoints"
+
+    @property
+    def samples_folder(self) -> Path:
+        """Holds a picture per epoch, of tasks that make some."""
+        return self.path / "samples"
 
     def checkpoints(self) -> list[Path]:
         """Checkpoint folders, oldest first."""

@@ -87,10 +87,16 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
         overrides: Such as ``backend=tensorflow`` or ``data.eval_batch_size=100``.
 
     Raises:
-        DlrunError: ``unknown-split``, and as ``load_model``.
+        DlrunError: ``nothing-to-evaluate``, ``unknown-split``, and as ``load_model``.
     """
     model = load_model(target, overrides)
-    plan = model.plan
+    run, plan = model.run, model.plan
+    if not evaluates(plan):
+        raise DlrunError(
+            "nothing-to-evaluate",
+            f"`{run.path}` was trained by `train.phases` and has no `metrics`, so that nothing compares its answers.",
+            hint=f"Its losses are in `{run.metrics_file}`, its pictures in `{run.samples_folder}`.",
+        )
     sizes = {
         "train": plan.train_samples,
         "validation": plan.validation_samples,
@@ -107,6 +113,11 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
     return EvalResult(model.run.path, model.checkpoint, split, plan.recipe.backend.name, samples, metrics)
 
 
+def evaluates(plan: Plan) -> bool:
+    """Whether there is anything to say of the model's answers."""
+    return plan.recipe.loss is not None or bool(plan.recipe.metrics)
+
+
 def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part) -> dict[str, Any]:
     """Loss and metrics of a split: ``{"loss": …, "accuracy": …}``."""
     return evaluate_batches(plan, engine, feed.eval_batches(split, plan.recipe.train.limit_batches))
@@ -114,7 +125,11 @@ def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part) -> dict[
 
 def evaluate_batches(plan: Plan, engine: Engine, batches: Iterable[tuple[Any, np.ndarray]]) -> dict[str, Any]:
     """The same for batches of preprocessed or uploaded samples and their labels."""
-    evaluation = Evaluation(plan.recipe.loss.answering(plan.outputs[0]), plan.recipe.metrics, plan.signature.classes)
+    if not evaluates(plan):
+        return {}
+    loss = plan.recipe.loss
+    answering = None if loss is None else loss.answering(plan.outputs[0])
+    evaluation = Evaluation(answering, plan.recipe.metrics, plan.signature.classes)
     for x, y in batches:
         evaluation.add(engine.infer(x), y)
     return evaluation.result()

@@ -12,6 +12,7 @@ from dlrun.data.transforms import apply
 from dlrun.errors import DlrunError
 from dlrun.losses import log_softmax
 from dlrun.run.evaluate import LoadedModel, load_model
+from dlrun.tasks.task import tasks
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -64,11 +65,17 @@ def predict(target: Path, inputs: Sequence[Path], *, overrides: Sequence[str] = 
         overrides: Such as ``backend=tensorflow``.
 
     Raises:
-        DlrunError: ``no-input``, ``unreadable-image``, and as for loading the model.
+        DlrunError: ``nothing-to-predict``, ``no-input``, ``unreadable-image``, and as for loading the model.
     """
     files = find_inputs(inputs)
     model = load_model(target, overrides)
-    plan = model.plan
+    run, plan = model.run, model.plan
+    if tasks.get(plan.recipe.task).pictures:
+        raise DlrunError(
+            "nothing-to-predict",
+            f"`{run.path}` makes images out of noise (`{plan.recipe.task}`): there is no file to say something of.",
+            hint=f"Pictures of each epoch are in `{run.samples_folder}`.",
+        )
     size = plan.recipe.data.eval_batch_size
     predictions: list[Prediction] = []
     for i in range(0, len(files), size):

@@ -22,12 +22,14 @@ from dlrun.run import checkpoint, environment
 from dlrun.run.checkpoint import Position
 from dlrun.run.curve import draw_curve
 from dlrun.run.directory import RunDirectory
-from dlrun.run.evaluate import evaluate_batches, evaluate_split
+from dlrun.run.evaluate import evaluate_batches, evaluate_split, evaluates
 from dlrun.run.events import CheckpointSaved, EpochEnded, Event, Listener, Progress, RunEnded, RunStarted
 from dlrun.run.interrupt import Interrupt
 from dlrun.run.pace import Pace
+from dlrun.run.samples import keep_samples
 from dlrun.run.tracker import make_tracker
 from dlrun.run.writer import Writer
+from dlrun.tasks.task import tasks
 
 if TYPE_CHECKING:
     from dlrun.config import Composed
@@ -129,6 +131,8 @@ class Trainer:
         self._record({"kind": "epoch", "step": self.at.step, "epoch": self.at.epoch, **metrics})
         self.tracker.scalars({k: v for k, v in metrics.items() if k.startswith(("train_loss", "val_"))}, self.at.step)
         self.tracker.flush()
+        if tasks.get(self.recipe.task).pictures:
+            keep_samples(self.plan, self.engine, self.run.samples_folder, self.at.epoch)
         self.latest = metrics
         last = self.at.epoch == self.recipe.train.epochs
         self.at.finished = last
@@ -221,7 +225,7 @@ class Trainer:
     # -- validation, best, stopping ---------------------------------------------------------
 
     def _validate(self) -> dict[str, Any]:
-        if self.plan.validation_samples == 0:
+        if self.plan.validation_samples == 0 or not evaluates(self.plan):
             return {}
         if self._validation is None and self.feed.holds("validation"):
             batches = self.feed.eval_batches("validation", self.recipe.train.limit_batches)
@@ -259,7 +263,7 @@ class Trainer:
 
     def _test(self) -> None:
         """Evaluate the chosen checkpoint on the test split."""
-        if "test" not in self.plan.signature.sizes:
+        if "test" not in self.plan.signature.sizes or not evaluates(self.plan):
             return
         chosen = self.run.default_checkpoint()
         if chosen.name != f"step-{self.at.step:08d}":

@@ -14,9 +14,12 @@ class Task:
 
     kind: ClassVar[str] = ""
     default_loss: ClassVar[str] = ""
+    """None where empty: the recipe says it, or `train.phases` do."""
     default_metrics: ClassVar[tuple[str, ...]] = ()
     classifies: ClassVar[bool] = False
     """Whether the output is one logit per class."""
+    pictures: ClassVar[bool] = False
+    """Whether the output is a picture, of which the run keeps some after each epoch."""
 
 
 tasks: Registry[Task] = Registry("task")
@@ -38,6 +41,13 @@ class Classification(Task):
     default_loss = "softmax_cross_entropy"
     default_metrics = ("accuracy",)
     classifies = True
+
+
+@tasks("image_generation")
+class ImageGeneration(Task):
+    """Images like those of the data; the model's answer is an image between -1 and 1, and no label is read."""
+
+    pictures = True
 
 
 @tasks("regression")

@@ -56,7 +56,7 @@ def test_a_recipe_that_fails_is_a_miss(tmp_path):
     assert "FAIL: exit code 2" in agreement.table([row])[-1]
 
 
-@pytest.mark.parametrize("name", ["lenet", "densenet", "lstm_classifier", "seq2seq_transformer, copy"])
+@pytest.mark.parametrize("name", ["densenet", "lstm_classifier", "transformer_classifier"])
 def test_the_first_updates_agree(name, tmp_path):
     pytest.importorskip("torch")  # torch first: the other order is not tested by its makers
     pytest.importorskip("tensorflow")
@@ -68,7 +68,7 @@ def test_the_first_updates_agree(name, tmp_path):
         sides.append(side)
     found = judged("float64", *sides, sides[0].noise(), plan.graph)
     assert found.holds, found.cause
-    assert 0 < max(found.found.loss), "two backends round differently somewhere"
+    assert max(found.found.loss) > 0, "two backends round differently somewhere"
 
 
 @pytest.mark.slow

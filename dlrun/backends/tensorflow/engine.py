@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any
 
 import keras
@@ -23,11 +24,12 @@ from dlrun.backends.tensorflow.optimizers import lower_optimizer
 from dlrun.backends.tensorflow.precision import LossScale
 from dlrun.backends.tensorflow.programs import Programs
 from dlrun.backends.tensorflow.rules import Rules
-from dlrun.backends.tensorflow.step import Step
+from dlrun.backends.tensorflow.step import Objective, Step
 from dlrun.errors import RunError
 from dlrun.layers.norm import BatchNorm
 from dlrun.plan import Plan
 from dlrun.randomness import derive, step_keys
+from dlrun.update import Update
 
 
 class TensorFlowEngine:
@@ -54,16 +56,30 @@ class TensorFlowEngine:
             self._average = None if recipe.train.ema is None else MovingAverage(recipe.train.ema, trainable)
             self._scale = LossScale() if recipe.precision == "float16" else None
         exact = self._device != "cpu" and devices.deterministic()
-        loss = lower_loss(recipe.loss, plan.array_dtype, exact, plan.outputs)
-        step = Step(
-            recipe.train, self._network, loss, self._rule, Rules(trainable, updates), self._average, self._scale
-        )
+        objectives = self._objectives(updates, exact)
+        step = Step(recipe.train, self._network, objectives, self._rule, self._average, self._scale)
         self._programs = Programs(plan, self._network, step, self._average)
         self._layer_keys = [derive(recipe.seed, "dropout", name) for name in self._network.dropouts]
         self._x: tf.Tensor | None = None
         self._y: tf.Tensor | None = None
         self._order: np.ndarray | None = None
         self._order_on_device: tf.Tensor | None = None
+
+    def _objectives(self, updates: Mapping[str, Update], exact: bool) -> list[Objective]:
+        """What an update consists of: one step for all weights, or those of the recipe's phases."""
+        plan, recipe, model = self._plan, self._plan.recipe, self._network.model
+        if recipe.loss is not None:
+            loss = lower_loss(recipe.loss, plan.array_dtype, exact, plan.outputs)
+            return [Objective(model, self._rule.weights, loss, Rules(self._rule.weights, updates))]
+        found = []
+        for phase in recipe.train.phases:
+            places = phase.reads(plan.outputs)
+            read = [model.outputs[i] for i in places]
+            part = keras.Model(model.inputs, read[0] if len(read) == 1 else read)
+            weights = {name: w for name, w in self._rule.weights.items() if fnmatchcase(name, phase.weights)}
+            loss = lower_loss(phase.minimised, plan.array_dtype, exact, tuple(plan.outputs[i] for i in places))
+            found.append(Objective(part, weights, loss, Rules(weights, updates)))
+        return found
 
     def attach(self, x: np.ndarray, y: np.ndarray) -> None:
         """Keep preprocessed training samples resident on the device."""

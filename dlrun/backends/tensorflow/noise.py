@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from dlrun.backends.tensorflow.dropout import Drawing, portable_normal
+from dlrun.backends.tensorflow.dropout import Drawing
 from dlrun.backends.tensorflow.lowering import lowers
 from dlrun.layers import noise
-from dlrun.randomness import evaluation_key
 
 
 @lowers(noise.NormalNoise)
@@ -18,9 +17,8 @@ class NormalNoise(Drawing):
         """Shapes: (N, *) -> (N, units)."""
         units = self.layer.units
         if training:
-            drawn = self.draws.noise(x, self.index, (units,))
+            drawn = tf.ensure_shape(self.draws.noise(x, self.index, (units,)), (None, units))
         else:
-            key, shape = tf.constant(evaluation_key(self.node.name), tf.uint64), tf.stack([tf.shape(x)[0], units])
-            drawn = tf.cast(portable_normal(key, tf.constant(0, tf.int64), shape), x.dtype)
-        drawn = tf.ensure_shape(drawn, (None, units))
+            rows = tf.constant(noise.evaluation_rows(self.node.name, units), x.dtype)
+            drawn = tf.gather(rows, tf.range(tf.shape(x)[0]) % noise.ROWS)
         return drawn + tf.reduce_sum(x[:0])  # 0, whatever the input: its gradient is 0, not missing

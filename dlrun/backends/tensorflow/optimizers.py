@@ -67,13 +67,13 @@ class Rule:
         """
         return tuple(x for multiplier, decay in self._groups for x in self._scalars(t, rate * multiplier, decay))
 
-    def apply(self, gradients: Sequence[tf.Tensor], scalars: Scalars) -> None:
-        """Add one update to the graph; gradients in the order of the weights, scalars of their dtype."""
+    def apply(self, gradients: Mapping[str, tf.Tensor], scalars: Scalars) -> None:
+        """Add one update to the graph: of the weights that have a gradient; scalars are of their dtype."""
         size = len(scalars) // len(self._groups)
         rows = {group: scalars[i * size : (i + 1) * size] for i, group in enumerate(self._groups)}
-        for (name, w), g in zip(self.weights.items(), gradients, strict=True):
+        for name, g in gradients.items():
             group = self._settings[name]
-            self._update(w, g, self._slots_of[name], rows[group], group[1])
+            self._update(self.weights[name], g, self._slots_of[name], rows[group], group[1])
 
     def _scalars(self, t: int, rate: float, decay: float) -> tuple[float, ...]:
         return (rate,)

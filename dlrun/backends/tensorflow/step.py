@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,15 +17,31 @@ from dlrun.backends.tensorflow.rules import Rules
 from dlrun.recipe import Train
 
 
+@dataclass(frozen=True)
+class Objective:
+    """Some of the weights and what they minimise.
+
+    Args:
+        model: Of the network's outputs, those that the loss reads.
+        weights: What is trained, by canonical name.
+        loss: What is minimised.
+        rules: Penalties and limits.
+    """
+
+    model: Callable[..., Any]
+    weights: dict[str, tf.Variable]
+    loss: LoweredLoss
+    rules: Rules
+
+
 class Step:
     """What an update does; called while a tf.function is traced, or as it stands to debug.
 
     Args:
         train: Micro-batches and clipping.
         network: The model.
-        loss: What is minimised.
+        objectives: What an update consists of, in order; usually one.
         rule: The optimizer.
-        rules: Penalties and limits.
         average: Moving average of the weights, or None.
         scale: Loss scale, or None.
 
@@ -34,48 +52,73 @@ class Step:
         self,
         train: Train,
         network: Network,
-        loss: LoweredLoss,
+        objectives: Sequence[Objective],
         rule: Rule,
-        rules: Rules,
         average: MovingAverage | None,
         scale: LossScale | None,
     ) -> None:
         self._network = network
-        self._loss = loss
+        self._objectives = list(objectives)
         self._rule = rule
-        self._rules = rules
         self._train = train
         self._average = average
         self._scale = scale
-        self._variables = list(rule.weights.values())
         self.scalars = len(rule.scalars(1, 0.0))
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor, scalars: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         """Do one update and return its loss.
 
+        With several objectives each is followed by an update of its own weights, and the losses are added up.
+
         Shapes: x (B, *), y (B, *), scalars float64 (k,) for the optimizer, keys uint64 (dropout
         layers,) -> scalar of the loss' dtype.
         """
-        loss, gradients = self._gradients(x, y, keys)
-        row = tf.unstack(tf.cast(scalars, self._loss.dtype), num=self.scalars)
+        row = tf.unstack(tf.cast(scalars, self._objectives[0].loss.dtype), num=self.scalars)
+        losses = []
+        for i, objective in enumerate(self._objectives):
+            last = i == len(self._objectives) - 1
+            losses.append(self._minimise(objective, x, y, row, keys, last))
+        return losses[0] if len(losses) == 1 else tf.add_n(losses)
+
+    def _minimise(
+        self,
+        objective: Objective,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        row: Sequence[tf.Tensor],
+        keys: tf.Tensor,
+        last: bool,
+    ) -> tf.Tensor:
+        """Update the weights of one objective; returns its loss."""
+        loss, gradients = self._gradients(objective, x, y, keys)
         if self._scale is None:
-            self._update(gradients, row)
+            self._update(objective, gradients, row, last)
         else:
             # Division by a power of two is exact; an overflow stays one.
             gradients = [g / self._scale.scale for g in gradients]
-            self._scale.guard(gradients, lambda: self._update(gradients, row))
+            self._scale.guard(gradients, lambda: self._update(objective, gradients, row, last))
         return loss
 
     def gradients(self, x: tf.Tensor, y: tf.Tensor, keys: tf.Tensor) -> list[tf.Tensor]:
-        """Gradients of an update before clipping, in the order of the weights."""
-        _, gradients = self._gradients(x, y, keys)
-        scale = 1 if self._scale is None else self._scale.scale
-        return [tf.convert_to_tensor(g) / scale for g in gradients]
+        """Gradients of an update before clipping, in the order of the optimizer's weights.
 
-    def _update(self, gradients: Sequence[tf.Tensor], row: Sequence[tf.Tensor]) -> None:
-        self._rule.apply(self._clipped(self._rules.penalised(gradients)), row)
-        self._rules.limit()
-        if self._average is not None:
+        With several objectives, those of each as the weights are before the update.
+        """
+        found = {name: tf.zeros(w.shape, w.dtype) for name, w in self._rule.weights.items()}
+        scale = 1 if self._scale is None else self._scale.scale
+        for objective in self._objectives:
+            _, gradients = self._gradients(objective, x, y, keys)
+            for name, g in zip(objective.weights, gradients, strict=True):
+                found[name] += tf.convert_to_tensor(g) / scale
+        return list(found.values())
+
+    def _update(
+        self, objective: Objective, gradients: Sequence[tf.Tensor], row: Sequence[tf.Tensor], last: bool
+    ) -> None:
+        clipped = self._clipped(objective.rules.penalised(gradients))
+        self._rule.apply(dict(zip(objective.weights, clipped, strict=True)), row)
+        objective.rules.limit()
+        if self._average is not None and last:
             self._average.update()
 
     def _clipped(self, gradients: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
@@ -88,12 +131,14 @@ class Step:
             gradients = [g * factor for g in gradients]
         return gradients
 
-    def _gradients(self, x: tf.Tensor, y: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        weight = self._loss.weight(y)
+    def _gradients(
+        self, objective: Objective, x: tf.Tensor, y: tf.Tensor, keys: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        weight = objective.loss.weight(y)
         if self._train.micro_batches == 1:
-            return self._part(x, y, weight, keys, 0, 0)
+            return self._part(objective, x, y, weight, keys, 0, 0)
         if x.shape[0] is not None:  # step by step, or for XLA, which wants static shapes
-            return self._unrolled(x, y, weight, keys)
+            return self._unrolled(objective, x, y, weight, keys)
         samples = tf.shape(x)[0]
         parts = tf.minimum(samples, self._train.micro_batches)
         each, larger = samples // parts, samples % parts
@@ -101,27 +146,29 @@ class Step:
         def body(i: tf.Tensor, loss: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
             start = i * each + tf.minimum(i, larger)
             stop = start + each + tf.cast(i < larger, tf.int32)
-            more, gradients = self._part(x[start:stop], y[start:stop], weight, keys, i, start)
+            more, gradients = self._part(objective, x[start:stop], y[start:stop], weight, keys, i, start)
             return (i + 1, loss + more, *(s + g for s, g in zip(sums, gradients, strict=True)))
 
-        zeros = [tf.zeros(v.shape, v.dtype) for v in self._variables]
-        first = (tf.constant(0), tf.constant(0, self._loss.dtype), *zeros)
+        zeros = [tf.zeros(v.shape, v.dtype) for v in objective.weights.values()]
+        first = (tf.constant(0), tf.constant(0, objective.loss.dtype), *zeros)
         _, loss, *sums = tf.while_loop(lambda i, *_: i < parts, body, first, parallel_iterations=1)
         return loss, sums
 
     def _unrolled(
-        self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, keys: tf.Tensor
+        self, objective: Objective, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, keys: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         parts = min(x.shape[0], self._train.micro_batches)
-        loss, sums, start = tf.constant(0, self._loss.dtype), [tf.zeros(v.shape, v.dtype) for v in self._variables], 0
+        sums = [tf.zeros(v.shape, v.dtype) for v in objective.weights.values()]
+        loss, start = tf.constant(0, objective.loss.dtype), 0
         for i in range(parts):
             stop = start + x.shape[0] // parts + (i < x.shape[0] % parts)
-            more, gradients = self._part(x[start:stop], y[start:stop], weight, keys, i, start)
+            more, gradients = self._part(objective, x[start:stop], y[start:stop], weight, keys, i, start)
             loss, sums, start = loss + more, [s + g for s, g in zip(sums, gradients, strict=True)], stop
         return loss, sums
 
     def _part(
         self,
+        objective: Objective,
         x: tf.Tensor,
         y: tf.Tensor,
         weight: tf.Tensor,
@@ -130,13 +177,14 @@ class Step:
         first_sample: tf.Tensor | int,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss and (scaled) gradients of one part of the batch, divided by the whole batch's weight."""
+        variables, dtype = list(objective.weights.values()), objective.loss.dtype
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._variables)
+            tape.watch(variables)
             with self._network.draws.at(keys, part, first_sample):
-                output = self._network.model(x, training=True)
+                output = objective.model(x, training=True)
             several = isinstance(output, list)
-            read = [tf.cast(o, self._loss.dtype) for o in output] if several else tf.cast(output, self._loss.dtype)
-            loss = self._loss.part(read, y, weight)
+            read = [tf.cast(o, dtype) for o in output] if several else tf.cast(output, dtype)
+            loss = objective.loss.part(read, y, weight)
             minimised = loss if self._scale is None else loss * self._scale.scale
-        found = tape.gradient(minimised, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        found = tape.gradient(minimised, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return loss, [tf.convert_to_tensor(g) for g in found]  # gathered rows come as sparse slices

@@ -69,7 +69,7 @@ class Drawing(nn.Module):
         """1 where an element is kept and 0 elsewhere, of the dtype of ``x`` (and laid out like it)."""
         clock = self._clock
         if clock is not None and clock.portable:
-            keep = self._hashed(x, clock.first_sample, step_key(self._key, clock.step)) >= int(rate * 2**32)
+            keep = self._hashed(x, clock, step_key(self._key, clock.step)) >= int(rate * 2**32)
             return self._laid_out(keep, x)
         shape = self._native_shape(x.shape[0])
         mask = torch.empty_like(x, requires_grad=False) if shape == x.shape else x.new_empty(shape)
@@ -79,16 +79,12 @@ class Drawing(nn.Module):
     def noise(self, x: torch.Tensor) -> torch.Tensor:
         """Unit normal numbers for the samples of ``x``, of its dtype (and laid out like it)."""
         clock = self._clock
-        if clock is not None and clock.portable:
-            return self.normal(x, clock.first_sample, step_key(self._key, clock.step))
-        shape = self._native_shape(x.shape[0])
-        drawn = torch.empty_like(x, requires_grad=False) if shape == x.shape else x.new_empty(shape)
-        return drawn.normal_(generator=self._generator())
-
-    @torch.compiler.disable
-    def normal(self, x: torch.Tensor, first_sample: int, key: int) -> torch.Tensor:
-        """The portable draws of a key for the samples of ``x``, counted from ``first_sample``."""
-        first, second = (self._hashed(x, first_sample, k).double() for k in (key, key >> 32))
+        if clock is None or not clock.portable:
+            shape = self._native_shape(x.shape[0])
+            drawn = torch.empty_like(x, requires_grad=False) if shape == x.shape else x.new_empty(shape)
+            return drawn.normal_(generator=self._generator())
+        key = step_key(self._key, clock.step)
+        first, second = (self._hashed(x, clock, k).double() for k in (key, key >> 32))
         return self._laid_out((-2 * ((first + 0.5) / 2**32).log()).sqrt() * (second * (2 * math.pi / 2**32)).cos(), x)
 
     def _generator(self) -> torch.Generator | None:
@@ -101,13 +97,13 @@ class Drawing(nn.Module):
     def _laid_out(self, flat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return to_native(flat.view(x.shape[0], *self._drawn.shape)).to(x.dtype)
 
-    def _hashed(self, x: torch.Tensor, first_sample: int, key: int) -> torch.Tensor:
+    def _hashed(self, x: torch.Tensor, clock: Clock, key: int) -> torch.Tensor:
         """The hashes of ``dlrun.randomness`` for this part of the whole batch, int64 (draws,)."""
         size = x.shape[0] * self._drawn.size
         if self._index is None or self._index.numel() < size or self._index.device != x.device:
             # The factor is below 2**32 and indices below 2**31, so the product fits int64.
             self._index = torch.arange(size, device=x.device).mul_(_INDEX_FACTOR).bitwise_and_(_MASK32)
-        offset = first_sample * self._drawn.size
+        offset = clock.first_sample * self._drawn.size
         h = self._index[:size] + ((offset * _INDEX_FACTOR + key) & _MASK32)
         h.bitwise_and_(_MASK32)
         for shift, factor in _ROUNDS:

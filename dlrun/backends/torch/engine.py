@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,18 @@ from dlrun.backends.torch.ema import MovingAverage
 from dlrun.backends.torch.foreign import realised
 from dlrun.backends.torch.layout import to_canonical, to_native
 from dlrun.backends.torch.losses import native_loss
-from dlrun.backends.torch.model import Model, build
+from dlrun.backends.torch.model import GraphModule, Model, build
 from dlrun.backends.torch.optimizers import native_optimizer, read_slots, write_slot
 from dlrun.backends.torch.precision import LossScale, dtype_of, forward_context, keep_float32, mixed
 from dlrun.backends.torch.rules import Rules
-from dlrun.backends.torch.step import Part, Step
-from dlrun.backends.torch.weights import load, mismatches, refuse
+from dlrun.backends.torch.step import Forward, Objective, Part, Step
+from dlrun.backends.torch.weights import Bound, load, mismatches, refuse
 from dlrun.errors import RunError
 from dlrun.graph import Graph
 from dlrun.layers.norm import BatchNorm
+from dlrun.losses import Loss
 from dlrun.plan import Plan
+from dlrun.update import Update
 
 
 class TorchEngine:
@@ -55,7 +58,6 @@ class TorchEngine:
             MovingAverage(recipe.train.ema, self._model, self._build({})) if recipe.train.ema is not None else None
         )
         self._scale = LossScale() if recipe.precision == "float16" else None
-        self._loss = native_loss(recipe.loss, self._device, dtype_of(recipe.precision), plan.outputs)
         updates = plan.updates()
         self._optimizer = native_optimizer(recipe.optimizer, self._trainable, updates)
         self._context = forward_context(recipe.precision, self._device)
@@ -63,18 +65,17 @@ class TorchEngine:
         self._averaged = self._compiled(self._average.model.module) if self._average else self._forward
         self._clock = Clock(recipe.seed, recipe.train.portable_dropout, self._device)
         follow_clock(self._model.module, self._clock)
+        objectives = self._objectives(updates)
         self._step = Step(
             recipe,
-            self._forward,
-            [b.tensor for b in self._trainable],
-            self._loss,
+            objectives,
             self._optimizer,
-            Rules(self._trainable, updates),
             self._clock,
             self._average,
             self._scale,
             self._device,
         )
+        self._loss = None if recipe.loss is None else objectives[0].loss
         self._smallest_batch = smallest_batch(plan.graph)
         self._x: torch.Tensor | None = None
         self._target: torch.Tensor | None = None
@@ -91,6 +92,26 @@ class TorchEngine:
     def _compiled(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         return torch.compile(module) if self._plan.recipe.backend.compile else module
 
+    def _objectives(self, updates: Mapping[str, Update]) -> list[Objective]:
+        """What an update consists of: one step for all weights, or those of the recipe's phases."""
+        plan, recipe = self._plan, self._plan.recipe
+        dtype = dtype_of(recipe.precision)
+
+        def objective(forward: Forward, bound: list[Bound], loss: Loss, outputs: tuple[str, ...]) -> Objective:
+            native = native_loss(loss, self._device, dtype, outputs)
+            return Objective(forward, [b.tensor for b in bound], native, Rules(bound, updates))
+
+        if recipe.loss is not None:
+            return [objective(self._forward, self._trainable, recipe.loss, plan.outputs)]
+        found = []
+        for phase in recipe.train.phases:
+            places = phase.reads(plan.outputs)
+            part = GraphModule(plan.graph.reading(tuple(plan.graph.outputs[i] for i in places)), self._model.parts)
+            bound = [b for b in self._trainable if fnmatchcase(b.name, phase.weights)]
+            names = tuple(plan.outputs[i] for i in places)
+            found.append(objective(self._compiled(part), bound, phase.minimised, names))
+        return found
+
     # Data
 
     def attach(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -104,7 +125,8 @@ class TorchEngine:
         return samples if self._plan.input_dtype == "int64" else samples.to(dtype_of(self._plan.recipe.precision))
 
     def _labels(self, y: np.ndarray) -> torch.Tensor:
-        return self._loss.target(_tensor(y).to(self._device), self._output_shape)
+        labels = _tensor(y).to(self._device)
+        return labels if self._loss is None else self._loss.target(labels, self._output_shape)
 
     # Training
 
