@@ -23,6 +23,7 @@ from dlrun.randomness import derive, keep_mask, step_key  # noqa: E402
 MakePlan = Callable[..., Plan]
 Draw = Callable[..., tuple[np.ndarray, np.ndarray]]
 
+
 def test_a_batch_without_weight_costs_nothing(make_plan: MakePlan) -> None:
     loss = {"name": "softmax_cross_entropy", "class_weights": (0.0, 0.0, 1.0)}
     for micro_batches in (1, 2):

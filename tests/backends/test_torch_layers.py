@@ -66,7 +66,9 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 def layer_norm(n: Node, x: np.ndarray, w: Arrays) -> np.ndarray:
     centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + n.layer.epsilon) * w["scale"] + w["shift"]
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + n.layer.epsilon) * w.get("scale", 1) + w.get(
+        "shift", 0
+    )
 
 
 def gelu(n: Node, x: np.ndarray, w: Arrays) -> np.ndarray:
@@ -79,11 +81,13 @@ REFERENCES = {
     "dense": lambda n, x, w: x @ w["kernel"] + w.get("bias", 0),
     "flatten": lambda n, x, w: x.reshape(len(x), -1),
     "reshape": lambda n, x, w: x.reshape(len(x), *n.output.shape),
-    "batch_norm": lambda n, x, w: (x - w["mean"]) / np.sqrt(w["variance"] + n.layer.epsilon) * w["scale"] + w["shift"],
+    "batch_norm": lambda n, x, w: (
+        (x - w["mean"]) / np.sqrt(w["variance"] + n.layer.epsilon) * w.get("scale", 1) + w.get("shift", 0)
+    ),
     "layer_norm": layer_norm,
     "dropout": lambda n, x, w: x,
     "add": lambda n, *xw: sum(xw[:-1]),
-    "concat": lambda n, *xw: np.concatenate(xw[:-1], -1),
+    "concat": lambda n, *xw: np.concatenate(xw[:-1], n.layer.axis % (xw[0].ndim - 1) + 1),
     "relu": lambda n, x, w: np.maximum(x, 0),
     "relu6": lambda n, x, w: np.clip(x, 0, 6),
     "leaky_relu": lambda n, x, w: np.where(x > 0, x, n.layer.slope * x),
@@ -113,7 +117,7 @@ def test_forward_is_the_numpy_reference(kind: str, example: Example) -> None:
 
 
 ACTIVATIONS = [
-    *[(kind, {}) for kind in layers if layers.get(kind).elementwise],
+    *[(kind, {}) for kind in layers if layers.get(kind).elementwise and kind in REFERENCES],
     ("leaky_relu", {"slope": 0.3}),
     ("elu", {"alpha": 0.7}),
     ("gelu", {"approximate": "tanh"}),
@@ -129,7 +133,7 @@ def test_activations_far_from_zero(kind: str, fields: dict[str, object]) -> None
     np.testing.assert_allclose(built(x), expected, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize(("kind", "example"), EXAMPLES)
+@pytest.mark.parametrize(("kind", "example"), [p for p in EXAMPLES if p.values[0] != "gradient_reversal"])  # no slope
 def test_gradients_are_finite_differences(kind: str, example: Example) -> None:
     built = Built(kind, example)
     built.module.train()

@@ -71,3 +71,14 @@ def test_noise_is_normal_and_its_own_for_each_key_and_part() -> None:
     assert abs(np.corrcoef(z, normal_noise(KEY ^ (1 << 40), z.shape))[0, 1]) < 0.01  # the high bits count too
     assert abs(np.corrcoef(z, normal_noise(step_key(KEY, 4), z.shape))[0, 1]) < 0.01
     np.testing.assert_array_equal(normal_noise(KEY, (5,), offset=7), z[7:12])
+
+
+def test_drawn_numbers_are_the_portable_ones_and_in_evaluation_always_the_same(run_layer: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(300, 3, 2))
+    x[1] = np.nan  # the input tells how many samples there are, nothing else
+    for ran in run_layer("normal_noise", {"units": 5}, x, training=True).values():
+        np.testing.assert_allclose(ran.output, normal_noise(KEY, (300, 5)), rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(ran.gradients["input"], np.zeros_like(x))
+    rows = normal_noise(step_key(derive(0, "evaluation", "l"), 0), (256, 5))
+    for ran in run_layer("normal_noise", {"units": 5}, x).values():
+        np.testing.assert_array_equal(ran.output, np.concatenate([rows, rows[:44]]))

@@ -92,6 +92,7 @@ PARAMETERS = [
     # PyTorch's DCGAN tutorial
     case(3_576_704, "dcgan_generator", TensorType((100,)), None),
     case(2_765_568, "dcgan_discriminator", TensorType((64, 64, 3)), None),
+    case(3_576_704 + 2_765_568, "dcgan", TensorType((64, 64, 3)), 10),
     # Kim 2014: (3 + 4 + 5) x 300 x 100 + 300 + 602, beside a table of 300 for each id
     case(360_902 + 300 * 1000, "text_cnn", TEXT, 2, vocabulary=1000),
     # keras.io, "Bidirectional LSTM on IMDB"
@@ -151,6 +152,7 @@ def test_multiplications_are_the_published_ones(
         ("unet", TensorType((37, 50, 1)), {"depth": 3, "filters": 4}, (37, 50, 5)),
         ("dcgan_generator", TensorType((9,)), {"size": 16, "filters": 4, "channels": 1}, (16, 16, 1)),
         ("dcgan_discriminator", TensorType((8, 8, 1)), {"filters": 4}, (1,)),
+        ("dcgan", TensorType((28, 28, 1)), {"size": 32, "filters": 4}, (32, 32, 1)),
         ("seq2seq_transformer", TEXT, {"vocabulary": 9, "source_length": 10}, (6, 9)),
         ("bert", TEXT, {"answer": "sequence", "depth": 1}, (16, 768)),
         ("resnet", TensorType((8, 8, 1)), {"depth": 8, "filters": 4}, (5,)),
@@ -204,6 +206,7 @@ MISTAKES = [
     ("seq2seq_transformer", TEXT, None, {"vocabulary": 5, "source_length": 16}, "source-too-long", "source_length"),
     ("dcgan_generator", TensorType((100,)), None, {"size": 48}, "wrong-size", "size"),
     ("dcgan_discriminator", TensorType((64, 32, 3)), None, {}, "wrong-size", "name"),
+    ("dcgan", TensorType((28, 28, 1)), None, {"size": 28}, "wrong-size", "size"),
     ("inception", TensorType((100, 100, 3)), 10, {"auxiliary": True}, "input-too-small", "auxiliary"),
     ("inception", TensorType((32, 32, 3)), 10, {}, "input-too-small", "name"),
 ]

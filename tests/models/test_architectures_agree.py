@@ -97,4 +97,5 @@ def test_both_backends_agree(name: str, x: TensorType, fields: dict[str, Any], n
 
 
 def test_every_architecture_is_compared() -> None:
-    assert {c[0] for c in CASES} == set(models) - {"layers", "native"}
+    trained = {"dcgan"}  # several outputs: compared update by update, where phases are tested
+    assert {c[0] for c in CASES} == set(models) - {"layers", "native"} - trained

@@ -19,7 +19,7 @@ from dlrun.backends.tensorflow.ema import MovingAverage
 from dlrun.backends.tensorflow.foreign import realised
 from dlrun.backends.tensorflow.losses import lower_loss
 from dlrun.backends.tensorflow.lowering import scope_name
-from dlrun.backends.tensorflow.model import build
+from dlrun.backends.tensorflow.model import Part, build
 from dlrun.backends.tensorflow.optimizers import lower_optimizer
 from dlrun.backends.tensorflow.precision import LossScale
 from dlrun.backends.tensorflow.programs import Programs
@@ -67,15 +67,14 @@ class TensorFlowEngine:
 
     def _objectives(self, updates: Mapping[str, Update], exact: bool) -> list[Objective]:
         """What an update consists of: one step for all weights, or those of the recipe's phases."""
-        plan, recipe, model = self._plan, self._plan.recipe, self._network.model
+        plan, recipe = self._plan, self._plan.recipe
         if recipe.loss is not None:
             loss = lower_loss(recipe.loss, plan.array_dtype, exact, plan.outputs)
-            return [Objective(model, self._rule.weights, loss, Rules(self._rule.weights, updates))]
+            return [Objective(self._network.model, self._rule.weights, loss, Rules(self._rule.weights, updates))]
         found = []
         for phase in recipe.train.phases:
             places = phase.reads(plan.outputs)
-            read = [model.outputs[i] for i in places]
-            part = keras.Model(model.inputs, read[0] if len(read) == 1 else read)
+            part = Part(self._network, plan.graph.reading(tuple(plan.graph.outputs[i] for i in places)))
             weights = {name: w for name, w in self._rule.weights.items() if fnmatchcase(name, phase.weights)}
             loss = lower_loss(phase.minimised, plan.array_dtype, exact, tuple(plan.outputs[i] for i in places))
             found.append(Objective(part, weights, loss, Rules(weights, updates)))

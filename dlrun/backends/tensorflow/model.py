@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 import keras
@@ -34,6 +35,34 @@ class Network:
     def weights(self) -> dict[str, tf.Variable]:
         """The TensorFlow variables by canonical name."""
         return {name: variable.value for name, variable in self.variables.items()}
+
+
+class Part:
+    """Some of a model's layers, called in the graph's order.
+
+    Keras' own order is another where a model has several outputs, and layers that share running statistics would
+    move them in that one.
+
+    Args:
+        network: The whole model.
+        graph: Those of its nodes that are called, and which of them are read.
+
+    Shapes: (N, *) -> (N, *), a list where the graph has several outputs.
+    """
+
+    def __init__(self, network: Network, graph: Graph) -> None:
+        layers = [(node, network.model.get_layer(scope_name(node.name))) for node in graph.nodes]
+        self._walk = [(n, layer, "training" in inspect.signature(layer.call).parameters) for n, layer in layers]
+        self._outputs = graph.outputs
+
+    def __call__(self, x: tf.Tensor, training: bool) -> tf.Tensor | list[tf.Tensor]:
+        values = {INPUT: x}
+        for node, layer, differs in self._walk:
+            read = [values[i] for i in node.inputs]
+            fields = {"training": training} if differs else {}
+            values[node.name] = layer(read[0] if len(read) == 1 else read, **fields)
+        found = [values[name] for name in self._outputs]
+        return found[0] if len(found) == 1 else found
 
 
 def build(graph: Graph, precision: str, name: str = "model", portable_dropout: bool = False) -> Network:

@@ -89,6 +89,8 @@ class Step:
             loss = loss + self._minimise(objective, parts, step, rate)
         if self._average is not None and self._counted > step:
             self._average.update()
+        if others:
+            self._counted = -1  # the last one set the count of all weights back and moved on that of its own
         return loss
 
     def _minimise(self, objective: Objective, parts: Sequence[Part], step: int, rate: float) -> torch.Tensor:
