@@ -10,9 +10,9 @@ from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, recipe_over
 from dlrun.errors import DlrunError, DlrunErrors
 
 if TYPE_CHECKING:
-    from dlrun.recipe import Recipe
     from dlrun.config import Composed
     from dlrun.graph import Graph
+    from dlrun.recipe import Recipe
 
 EXAMPLES = """\
 dlrun check mnist

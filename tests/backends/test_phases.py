@@ -1,4 +1,4 @@
-"""Networks trained against each other: each phase moves its own weights, alike on both backends, and to the bit again."""
+"""Networks trained against each other: each phase moves its weights, alike on both backends, and to the bit again."""
 
 from __future__ import annotations
 
