@@ -139,6 +139,7 @@ class _Writer:
         if form.base is Model:  # a model of one's own, whose arguments only it knows
             target = {"description": "What to call, `package.module.Name`; its arguments beside it.", "type": "string"}
             native = [{"type": "object", "required": [TARGET], "properties": {TARGET: target}}]
+            native.append(self.mapping(form.registry.get("native")))
         return {"anyOf": [*short, _REFERENCE, *(self.mapping(cls, cls.kind) for cls in classes), plainly, *native]}
 
     def _item(self, form: Items) -> Schema:

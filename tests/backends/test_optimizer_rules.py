@@ -106,7 +106,7 @@ def on_tensorflow(plan: Plan, start: Arrays) -> Iterator[EngineState]:
         autograph=False,
     )
     for t, g in enumerate(gradients({name: a.shape for name, a in start.items()}), 1):
-        found = [tf.constant(g[name], dtype) for name in rule.weights]
+        found = {name: tf.constant(g[name], dtype) for name in rule.weights}
         apply(found, tf.constant(rule.scalars(t, rate(plan.recipe.optimizer, t)), tf.float64))
         yield EngineState(read(variables), read(rule.slots), scalars=scales)
 

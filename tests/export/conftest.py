@@ -10,7 +10,7 @@ import pytest
 
 from dlrun.data.source import Signature, Source
 from dlrun.data.transforms import Normalize, combined_affine
-from dlrun.graph import Composite, Layer, LayerList, TensorType, build_graph, layers
+from dlrun.graph import Composite, Example, Layer, LayerList, TensorType, build_graph, layers
 from dlrun.losses import losses
 from dlrun.optimizers import SGD
 from dlrun.plan import Plan
@@ -34,13 +34,32 @@ def _plan(name: str, specs: list[Layer], signature: Signature, preprocess: tuple
     return Plan(recipe, signature, graph, affine, 100, 10, 1)
 
 
+def readable(cls: type[Layer]) -> list[Example]:
+    """Valid examples whose inputs are numbers; ids and masks are another model's."""
+    return [e for e in cls.examples if e.raises is None and all(x.dtype == "float" for x in e.inputs)]
+
+
+def _sequences() -> Iterator[Layer]:
+    """The layers that read ids and masks."""
+    make = layers.get
+    yield make("padding_mask")(name="mask")
+    yield make("embedding")(vocabulary=30, units=8, padding=0, name="table")
+    yield make("lstm")(units=6, return_sequences=True, bidirectional=True, inputs=("table", "mask"))
+    yield make("self_attention")(heads=2, name="read", inputs=("lstm_1", "mask"))
+    yield make("gru")(units=5, return_sequences=True, inputs=("read", "mask"))
+    yield make("last")(name="end", inputs=("gru_1", "mask"))
+    yield make("global_avg_pool1d")(name="mean", inputs=("read", "mask"))
+    yield make("concat")(inputs=("end", "mean"))
+    yield make("dense")(units=10)
+
+
 def _every_layer() -> Iterator[Layer]:
-    """Each valid example of each layer, fed from the input and read by the classifier at the end."""
+    """An example of each layer that reads numbers, fed from the input and read by the classifier at the end."""
     make = {kind: layers.get(kind) for kind in layers}
     yield make["flatten"](name="features")
     ends = []
     for kind, cls in make.items():
-        for number, example in enumerate(e for e in cls.examples if e.raises is None):
+        for number, example in enumerate(readable(cls)[:2]):
             name = f"{kind}_case{number}"
             for i, x in enumerate(example.inputs):
                 yield make["dense"](units=x.size, inputs=("features",))
@@ -89,12 +108,23 @@ class Case:
 def every_layer() -> Case:
     """8-bit colour images through every layer there is."""
     specs = list(_every_layer())
-    missing = {k for k in layers if not issubclass(layers.get(k), Composite)} - {s.kind for s in specs}
+    wanted = {k for k in layers if not issubclass(layers.get(k), Composite) and readable(layers.get(k))}
+    missing = wanted - {s.kind for s in specs}
     assert not missing
     signature = Signature(TensorType((8, 7, 3)), TensorType((), "int"), 10, None, {"train": 100}, 1 / 255, "uint8")
     preprocess = (Normalize(mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26)),)
     plan = _plan("every_layer", specs, signature, preprocess)
     samples = np.random.default_rng(3).integers(0, 256, (40, 8, 7, 3), dtype=np.uint8)
+    return Case(plan, _disturbed(plan), samples)
+
+
+@pytest.fixture(scope="session")
+def sequences() -> Case:
+    """Ids of padded texts through the layers that read ids and masks."""
+    signature = Signature(TensorType((7,), "int"), TensorType((), "int"), 10, None, {"train": 100}, 1.0, "int64")
+    plan = _plan("sequences", list(_sequences()), signature, ())
+    random = np.random.default_rng(4)
+    samples = random.integers(1, 30, (40, 7)) * (np.arange(7) < random.integers(1, 8, (40, 1)))
     return Case(plan, _disturbed(plan), samples)
 
 

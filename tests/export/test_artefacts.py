@@ -56,6 +56,13 @@ def test_every_layer_survives(every_layer: Any, backend: str, format: str, tmp_p
     )
 
 
+@pytest.mark.parametrize(("backend", "format"), WRITERS)
+def test_layers_that_read_ids_survive(sequences: Any, backend: str, format: str, tmp_path: Path) -> None:
+    case = sequences.on(backend)
+    result = export_plan(case.plan, case.weights, format, tmp_path / f"model{FORMATS[format].suffix}", case.samples)
+    assert all(c["equal"] and c["shape"] == [c["batch_size"], 10] for c in result.checks)
+
+
 @pytest.mark.parametrize(("backend", "format"), [("torch", "onnx"), ("tensorflow", "onnx"), ("tensorflow", "keras")])
 def test_stored_floats_go_in_as_they_are(small: Any, backend: str, format: str, tmp_path: Path) -> None:
     case = small.on(backend)
