@@ -76,7 +76,14 @@ def test_bash_completes_behind_the_equals_sign(press_tab):
     assert press_tab("dlrun tra") == ["train"]
     # `=` breaks the word, so bash replaces only what stands behind it
     assert press_tab("dlrun train recipe=dig") == ["digits"]
-    assert set(press_tab("dlrun train -m optimizer=a")) == {"adam", "adamw"}
+    assert set(press_tab("dlrun train -m optimizer=a")) == {
+        "adadelta",
+        "adafactor",
+        "adagrad",
+        "adam",
+        "adamax",
+        "adamw",
+    }
     assert press_tab("dlrun train train.epo") == ["train.epochs="]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -22,7 +24,8 @@ _MAX = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3
 def adaptive_avg_pool(layer: pool_whole.AdaptivePool, node: Node) -> nn.Module:
     window, size = layer.even(node.input_types[0].shape[: layer.rank]), per_axis(layer.size, layer.rank)
     if window is None or max(size) == 1:
-        return laid_out(_AVG[layer.rank](output_size=size), layer.rank)
+        bins = layer.bins(node.input_types[0].shape[: layer.rank])
+        return laid_out(UnevenPool(_AVG[layer.rank](output_size=size), bins, torch.mean), layer.rank)
     # the same numbers, but known to every exporter and reproducible on every device
     return laid_out(avg_windows(window, (0,) * layer.rank, count_padding=False), layer.rank)
 
@@ -34,7 +37,8 @@ def adaptive_max_pool(layer: pool_whole.AdaptivePool, node: Node) -> nn.Module:
     window, size = layer.even(node.input_types[0].shape[: layer.rank]), per_axis(layer.size, layer.rank)
     if window is None:
         bins = layer.bins(node.input_types[0].shape[: layer.rank])
-        return laid_out(UnevenMaxPool(_MAX[layer.rank](output_size=size, return_indices=False), bins), layer.rank)
+        native = _MAX[layer.rank](output_size=size, return_indices=False)
+        return laid_out(UnevenPool(native, bins, torch.amax), layer.rank)
     return laid_out(max_windows(window, (0,) * layer.rank, ceil=False), layer.rank)
 
 
@@ -52,24 +56,28 @@ def global_max_pool(layer: pool_whole.GlobalPool, node: Node) -> nn.Module:
     return MaskedMaxPool() if len(node.inputs) > 1 else GlobalMaxPool(_spatial(layer))
 
 
-class UnevenMaxPool(nn.Module):
-    """Torch's maximum over uneven bins, which ONNX does not know: for an artefact, bin by bin.
+class UnevenPool(nn.Module):
+    """Torch's own pooling over uneven bins, which ONNX does not know: for an artefact, bin by bin.
 
     Args:
         native: From (N, C, *) to (N, C, *size).
         bins: For each axis and each output cell, the first cell it reads and the one after its last.
+        over: What is taken over the cells of one axis.
     """
 
-    def __init__(self, native: nn.Module, bins: tuple[tuple[tuple[int, int], ...], ...]) -> None:
+    def __init__(
+        self, native: nn.Module, bins: tuple[tuple[tuple[int, int], ...], ...], over: Callable[..., torch.Tensor]
+    ) -> None:
         super().__init__()
         self.native = native
         self.bins = bins
+        self.over = over
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not torch.compiler.is_exporting():
             return self.native(x)
         for axis, ranges in enumerate(self.bins, 2):
-            parts = [x.narrow(axis, first, end - first).amax(dim=axis, keepdim=True) for first, end in ranges]
+            parts = [self.over(x.narrow(axis, first, end - first), dim=axis, keepdim=True) for first, end in ranges]
             x = torch.cat(parts, dim=axis)
         return x
 
