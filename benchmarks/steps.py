@@ -32,7 +32,7 @@ CASES: dict[str, dict[str, Any]] = {
     "lstm": {
         "source": IDS,
         "model": f"{{layers: [{{embedding: {{vocabulary: {VOCABULARY}, units: {UNITS}}}}}, "
-        f"{{lstm: {{units: {UNITS}, return_sequences: true}}}}, {{lstm: {{units: {UNITS}}}}}, dense]}}",
+        f"{{lstm: {{units: {UNITS}, return_sequences: true}}}}, {{lstm: {{units: {UNITS}, return_sequences: false}}}}, dense]}}",
         "steps": 10,
     },
     "transformer": {
