@@ -32,7 +32,8 @@ CASES: dict[str, dict[str, Any]] = {
     "lstm": {
         "source": IDS,
         "model": f"{{layers: [{{embedding: {{vocabulary: {VOCABULARY}, units: {UNITS}}}}}, "
-        f"{{lstm: {{units: {UNITS}, return_sequences: true}}}}, {{lstm: {{units: {UNITS}, return_sequences: false}}}}, dense]}}",
+        f"{{lstm: {{units: {UNITS}, return_sequences: true}}}}, "
+        f"{{lstm: {{units: {UNITS}, return_sequences: false}}}}, dense]}}",
         "steps": 10,
     },
     "transformer": {
