@@ -132,6 +132,7 @@ class ForgetBias(Initializer):
     others: Initial
     value: float
 
+    # a constant of other initializers' classes; this one's depends on its field
     @property
     def of_kernel(self) -> bool:  # type: ignore[override]
         """As the other blocks' initializer."""

@@ -72,7 +72,8 @@ def stock_model(
         inputs = [values[i] for i in node.inputs]
         values[node.name] = apply(inputs if len(inputs) > 1 else inputs[0])
         if held := (*node.weights, *node.shared):
-            # Keras keeps a layer's arrays in the order in which dlrun's layers name theirs; shared ones are copied
+            # Keras keeps a layer's arrays in the order in which dlrun's layers name theirs; shared ones are copied.
+            # A build may also give a plain function, which mypy sees; one that has weights gives a layer.
             apply.set_weights([weights[f"{node.shares or node.name}.{w.name}"] for w in held])  # type: ignore[attr-defined]
     output = keras.layers.Identity(dtype=_DTYPE, name="output")(values[graph.outputs[0]])
     return keras.Model(x, output)

@@ -28,6 +28,7 @@ class OwnOptimizer(torch.optim.Optimizer):
         super().__init__(groups, {"lr": spec.learning_rate, "weight_decay": 0.0})
         self.t = 0
 
+    # torch declares a closure that gives the loss, and that loss as the result; rules here have neither
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Do one update."""
@@ -43,6 +44,7 @@ class OwnOptimizer(torch.optim.Optimizer):
         return [self.state[w][slot] for w in weights]
 
     def _update(self, weights: Tensors, gradients: Tensors, group: dict[str, Any], chosen: list[int]) -> None:
+        """The rule itself, which each optimizer says: ``chosen`` are the places of ``weights`` in the group."""
         raise NotImplementedError
 
 

@@ -76,6 +76,7 @@ class _Sequences(nn.RNNBase):
 
     sequences: bool = True
 
+    # torch's own layers take initial states and return them; these start from 0 and take a mask
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
         weights = [getattr(self, name) for name in self._flat_weights_names]
         x = x.to(weights[0].dtype)
@@ -91,6 +92,7 @@ class _Sequences(nn.RNNBase):
         return output, state
 
     def _kernel(self, x: torch.Tensor, start: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, ...]:
+        """Torch's function for one layer, which each kind names."""
         raise NotImplementedError
 
     def _masked(self, x: torch.Tensor, mask: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
