@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 from dlrun.described import described
@@ -55,6 +57,20 @@ class Registry(Generic[T]):
 
         return register
 
+    def _seek(self, name: str) -> bool:
+        """Import the one module that says it registers ``name``; the other modules need not be loaded for it."""
+        if self._home is None:
+            return False
+        package = importlib.import_module(self._home)
+        says = re.compile(rf'^@\w+\("{re.escape(name)}"\)', re.MULTILINE)
+        for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+            source = files(package).joinpath(f"{module}.py")
+            if source.is_file() and says.search(source.read_text(encoding="utf-8")):
+                importlib.import_module(f"{package.__name__}.{module}")
+                if name in self._entries:
+                    return True
+        return False
+
     def _discover(self) -> dict[str, type[T]]:
         if self._home is not None:
             package = importlib.import_module(self._home)
@@ -100,7 +116,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        if name in self._entries or name in self._discover():
+        if name in self._entries or (isinstance(name, str) and self._seek(name)) or name in self._discover():
             return True
         if isinstance(name, str):
             with contextlib.suppress(DlrunError):  # `get` says it
@@ -114,7 +130,7 @@ class Registry(Generic[T]):
             DlrunError: ``unknown-<role>`` with the nearest names; ``extension-failed`` and the like.
         """
         entries = self._entries
-        if not isinstance(name, str) or name not in entries:
+        if not isinstance(name, str) or (name not in entries and not self._seek(name)):
             entries = self._discover()
         if isinstance(name, str) and name not in entries:
             try:

@@ -258,6 +258,13 @@ def test_help_loads_neither_the_configuration_nor_numpy(tmp_path: Path) -> None:
     assert loaded == []
 
 
+def test_check_loads_only_the_layers_and_losses_a_recipe_names(tmp_path: Path) -> None:
+    families = tuple(f"dlrun.{family}.{name}" for family, name in [("layers", "attention"), ("losses", "sequence")])
+    exit_code, loaded, output = probe(["check", "recipe=digits"], ("dlrun.layers.linear", *families), tmp_path)
+    assert exit_code == 0, output
+    assert loaded == ["dlrun.layers.linear"]
+
+
 @pytest.mark.parametrize(("backend", "other"), [("torch", "tensorflow"), ("tensorflow", "torch")])
 def test_training_loads_its_own_framework_only(backend: str, other: str, tmp_path: Path) -> None:
     words = ["train", "recipe=digits", f"backend={backend}", "--smoke"]
