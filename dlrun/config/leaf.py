@@ -184,7 +184,17 @@ def _suggest(value: Any, hint: Any) -> str | None:
         return f"Write `{int(value)}`."
     if isinstance(value, int | float | bool) and str in kinds:
         return f'Write `"{written(value)}"` in quotes.'
-    return None
+    return _as_list(value, hint)
+
+
+def _as_list(value: Any, hint: Any) -> str | None:
+    if value is None or isinstance(value, dict | list):
+        return None
+    try:
+        _accept([value], hint)
+    except Mismatch:
+        return None
+    return f"Write `[{written(value)}]`."
 
 
 def _kinds(hint: Any) -> list[Any]:

@@ -38,6 +38,13 @@ CASES = {
         "optimizer.learning_rate",
         ["must be a number above 0", "`fast`"],
     ),
+    "one where a list belongs": (
+        DATA + "model:\n  layers:\n    - flatten: {inputs: x}\n    - dense\n",
+        "wrong-type",
+        "4:17",
+        "model.layers[0].flatten.inputs",
+        ["a list of texts", "Write `[x]`."],
+    ),
     "true where a number belongs": (DATA + MODEL + "seed: true\n", "wrong-type", "6:1", "seed", ["`true`"]),
     "number where text belongs": (DATA + MODEL + "name: 3\n", "wrong-type", "6:1", "name", ['Write `"3"`']),
     "number where a truth value belongs": (

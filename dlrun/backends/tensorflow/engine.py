@@ -27,6 +27,7 @@ from dlrun.backends.tensorflow.rules import Rules
 from dlrun.backends.tensorflow.step import Objective, Step
 from dlrun.errors import RunError
 from dlrun.layers.norm import BatchNorm
+from dlrun.models.native import is_native
 from dlrun.plan import Plan
 from dlrun.randomness import derive, step_keys
 from dlrun.update import Update
@@ -70,7 +71,9 @@ class TensorFlowEngine:
         plan, recipe = self._plan, self._plan.recipe
         if recipe.loss is not None:
             loss = lower_loss(recipe.loss, plan.array_dtype, exact, plan.outputs)
-            return [Objective(self._network.model, self._rule.weights, loss, Rules(self._rule.weights, updates))]
+            several = len(plan.outputs) > 1 and not is_native(plan.graph)
+            model = Part(self._network, plan.graph) if several else self._network.model
+            return [Objective(model, self._rule.weights, loss, Rules(self._rule.weights, updates))]
         found = []
         for phase in recipe.train.phases:
             places = phase.reads(plan.outputs)
