@@ -41,21 +41,47 @@ def check_target(target: Mapping[str, Any], path: Path) -> list[DlrunError]:
         if error is not None:
             error.path = (*path, TARGET)
             errors.append(error)
+    error = _not_listed(target, path)
+    errors += [] if error is None else [error]
     for key, value in target.items():
-        if isinstance(value, Mapping) and TARGET in value:
-            errors += check_target(value, (*path, key))
+        errors += _check_inside(value, (*path, key))
     return errors
+
+
+def _check_inside(value: Any, path: Path) -> list[DlrunError]:
+    if isinstance(value, Mapping):
+        if TARGET in value:
+            return check_target(value, path)
+        return [error for key, v in value.items() for error in _check_inside(v, (*path, key))]
+    if isinstance(value, list | tuple):
+        return [error for i, v in enumerate(value) for error in _check_inside(v, (*path, i))]
+    return []
+
+
+def _not_listed(target: Mapping[str, Any], path: Path) -> DlrunError | None:
+    positional = target.get(POSITIONAL, ())
+    if isinstance(positional, list | tuple):
+        return None
+    return DlrunError(
+        "wrong-type",
+        f"`{POSITIONAL}` must be a list of positional arguments, got `{positional}`.",
+        path=(*path, POSITIONAL),
+        hint=f"Write `{POSITIONAL}: [{positional}]`.",
+    )
 
 
 def make(target: Mapping[str, Any], path: Path = ("model",)) -> Any:
     """Import what a target names and call it with its arguments, nested targets first.
 
     Raises:
-        DlrunError: ``unknown-target``; ``target-failed`` when the user's own code raises.
+        DlrunError: ``unknown-target``, ``wrong-type``; ``target-failed`` when the user's own code raises.
     """
+    error = _not_listed(target, path)
+    if error is not None:
+        raise error
     name = str(target[TARGET])
     arguments = {k: _made(v, (*path, k)) for k, v in target.items() if k not in (TARGET, POSITIONAL)}
-    positional = [_made(v, (*path, POSITIONAL)) for v in target.get(POSITIONAL, ())]
+    positional = [_made(v, (*path, POSITIONAL, i)) for i, v in enumerate(target.get(POSITIONAL, ()))]
     called = find(name, path)
     try:
         return called(*positional, **arguments)

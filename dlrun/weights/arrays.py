@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -23,7 +24,11 @@ _DTYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
+_NAMES = {name: str(np.dtype(dtype)) for name, dtype in _DTYPES.items()} | {"BF16": "bfloat16"}
 _LONGEST_HEADER = 100_000_000
+_MOST_AXES = 32
+_MOST_BYTES = 2**62
+"""What numpy can describe; it counts the axes beside one of length 0, too."""
 _TORCH = (".pth", ".pt", ".bin", ".ckpt")
 _KERAS = (".h5", ".hdf5", ".keras")
 
@@ -33,11 +38,13 @@ class Arrays:
 
     Args:
         shapes: Of every array, by name.
+        types: What their numbers are called (``float32``), by name.
         origin: What messages call them.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], types: Mapping[str, str], origin: str) -> None:
         self.shapes = dict(shapes)
+        self.types = dict(types)
         self.origin = origin
 
     def read(self, name: str) -> np.ndarray:
@@ -60,11 +67,13 @@ class InMemory(Arrays):
     """
 
     def __init__(self, values: Mapping[str, np.ndarray], origin: str = "the arrays") -> None:
-        super().__init__({name: tuple(np.shape(v)) for name, v in values.items()}, origin)
-        self._values = values
+        self._values = {name: np.asarray(v) for name, v in values.items()}
+        shapes = {name: v.shape for name, v in self._values.items()}
+        super().__init__(shapes, {name: str(v.dtype) for name, v in self._values.items()}, origin)
 
     def read(self, name: str) -> np.ndarray:
-        return np.asarray(self._values[name])
+        values = self._values[name]
+        return values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 class Safetensors(Arrays):
@@ -85,38 +94,57 @@ class Safetensors(Arrays):
                 if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
                     raise ValueError("its header has no length that fits the file")
                 header = json.loads(file.read(length))
+            if not isinstance(header, dict):
+                raise ValueError("its header is no mapping")
             header.pop("__metadata__", None)
             self._start = 8 + length
-            self._entries = {name: _entry(entry) for name, entry in header.items()}
+            self._entries = {name: _entry(name, entry) for name, entry in header.items()}
             end = max((stop for _, _, _, stop in self._entries.values()), default=0)
             if self._start + end > path.stat().st_size:
                 raise ValueError("it is cut off")
         except OSError as error:
             raise unreadable(path, error.strerror or str(error)) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except RecursionError:
+            raise unreadable(path, "its header is nested too deep") from None
+        except ValueError as error:
             raise unreadable(path, str(error)) from None
-        super().__init__({name: shape for name, (_, shape, _, _) in self._entries.items()}, str(path))
+        shapes = {name: shape for name, (_, shape, _, _) in self._entries.items()}
+        super().__init__(shapes, {name: _NAMES[dtype] for name, (dtype, *_) in self._entries.items()}, str(path))
 
     def read(self, name: str) -> np.ndarray:
         dtype, shape, start, stop = self._entries[name]
-        with open(self._path, "rb") as file:
-            file.seek(self._start + start)
-            raw = file.read(stop - start)
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._start + start)
+                raw = file.read(stop - start)
+        except OSError as error:
+            raise unreadable(self._path, error.strerror or str(error)) from None
+        if len(raw) != stop - start:
+            raise unreadable(self._path, "it has been cut off since it was opened")
         if dtype == "BF16":  # the upper half of a float32
             return (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
         values = np.frombuffer(raw, _DTYPES[dtype]).reshape(shape)
         return values.astype(np.float32) if dtype == "F16" else values
 
 
-def _entry(entry: dict[str, object]) -> tuple[str, tuple[int, ...], int, int]:
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    assert isinstance(shape, list) and isinstance(offsets, list)
-    if dtype not in _DTYPES:
-        raise ValueError(f"numbers of type {dtype} are not known")
-    start, stop = int(offsets[0]), int(offsets[1])
-    if stop - start != math.prod(shape) * np.dtype(_DTYPES[str(dtype)]).itemsize or start < 0:
+def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    name.encode()  # half of a surrogate pair could not be printed
+    if not isinstance(entry, dict):
+        raise ValueError(f"its header describes `{name}` by no mapping")
+    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(f"numbers of type {ascii(dtype)[:40]} are not known")
+    if not _counts(shape) or not _counts(offsets) or len(offsets) != 2 or len(shape) > _MOST_AXES:
+        raise ValueError(f"its header gives `{name}` a shape or place that cannot be")
+    (start, stop), size = offsets, np.dtype(_DTYPES[dtype]).itemsize
+    if stop - start != math.prod(shape) * size or math.prod(n for n in shape if n) * size > _MOST_BYTES:
         raise ValueError("its header does not fit its shapes")
-    return str(dtype), tuple(map(int, shape)), start, stop
+    return dtype, tuple(shape), start, stop
+
+
+def _counts(values: object) -> TypeGuard[list[int]]:
+    """Whether these are whole numbers from 0 that could say how much of something a file has."""
+    return isinstance(values, list) and all(type(n) is int and 0 <= n <= _MOST_BYTES for n in values)
 
 
 def open_arrays(path: Path, *, frameworks: bool = True) -> Arrays | None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlrun.weights.arrays import Arrays, InMemory, unreadable
+
+_ODD = (
+    *(OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, EOFError),
+)
+"""What the readers raise on files that are not as they should be."""
+_DENSEST = 1100
+"""Deflate makes numbers at most 1032 times smaller."""
 
 
 def open_hdf5(path: Path) -> Arrays:
@@ -33,32 +43,71 @@ def open_hdf5(path: Path) -> Arrays:
             source = path
         with h5py.File(source, "r") as file:
             root = file.get("model_weights", file)
-            found = _by_layer(root) if "layer_names" in root.attrs else _by_group(root, h5py.Dataset)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise unreadable(path, " ".join(str(error).split())) from None
+            if not isinstance(root, h5py.Group):
+                raise ValueError("its `model_weights` is no group")
+            layers = _names(root, "layer_names")
+            found = _by_group(root) if layers is None else _by_layer(root, layers)
+    except _ODD as error:
+        raise unreadable(path, " ".join(str(error).split()) or type(error).__name__) from None
     return InMemory(found, str(path))
 
 
-def _by_layer(root: Any) -> dict[str, np.ndarray]:
-    found = {}
-    for layer in map(_text, root.attrs["layer_names"]):
-        for full in map(_text, root[layer].attrs.get("weight_names", ())):
-            leaf = full.rpartition("/")[2].partition(":")[0]
-            found[f"{layer}/{leaf}"] = np.asarray(root[layer][full])
-    return found
-
-
-def _by_group(root: Any, dataset: type) -> dict[str, np.ndarray]:
+def _by_layer(root: Any, layers: list[str]) -> dict[str, np.ndarray]:
+    """By short names (``lstm/kernel``); where a layer has several of one name, each with the path before it."""
     found: dict[str, np.ndarray] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, dataset) and "/vars/" in f"/{name}" and "optimizer" not in name:
-            owner, _, number = name.rpartition("/vars/")
-            found[f"{owner}/{number}"] = np.asarray(item)
-
-    root.visititems(visit)
+    for layer in layers:
+        paths = dict.fromkeys(_names(root[layer], "weight_names") or ())
+        leaves = Counter(_leaf(path) for path in paths)
+        for path in paths:
+            short = f"{layer}/{_leaf(path)}"
+            if leaves[_leaf(path)] > 1:
+                short = f"{layer}/{path.removeprefix(f'{layer}/').rpartition(':')[0] or path}"
+            if short in found:
+                raise ValueError(f"it has two arrays that are called `{short}`")
+            found[short] = _values(root[layer], path)
     return found
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _by_group(root: Any) -> dict[str, np.ndarray]:
+    names: list[str] = []
+    root.visit(names.append)
+    found = {}
+    for name in names:
+        owner, vars, number = f"/{name}".rpartition("/vars/")
+        if vars and "optimizer" not in name and hasattr(root[name], "dtype"):
+            found[f"{owner[1:]}/{number}"] = _values(root, name)
+    return found
+
+
+def _leaf(path: str) -> str:
+    return path.rpartition("/")[2].partition(":")[0]
+
+
+def _names(group: Any, name: str) -> list[str] | None:
+    """A list of names; Keras spreads a long one over ``name0``, ``name1``, …; None where there is none."""
+    parts = [name] if name in group.attrs else []
+    while parts[:1] != [name] and f"{name}{len(parts)}" in group.attrs:
+        parts.append(f"{name}{len(parts)}")
+    if not parts:
+        return None
+    found: list[str] = []
+    for value in (v for part in parts for v in np.ravel(group.attrs[part])):
+        text = value.decode() if isinstance(value, bytes) else value
+        if not isinstance(text, str):
+            raise ValueError(f"its `{name}` are no names")
+        found.append(str(text))
+    return found
+
+
+def _values(group: Any, path: str) -> np.ndarray:
+    """A dataset of this very file that holds as many numbers as it says."""
+    item = group[path]
+    if not hasattr(item, "dtype") or item.dtype.kind not in "fiub":
+        raise ValueError(f"`{path}` holds no numbers")
+    if item.external or item.is_virtual or item.file.filename != group.file.filename:
+        raise ValueError(f"`{path}` is kept in another file")
+    packed = item.id.get_create_plist().get_nfilters() > 0
+    most = item.id.get_storage_size() * (_DENSEST if packed else 1)
+    if item.nbytes > most:
+        raise ValueError(f"`{path}` of shape {item.shape} is not all there")
+    return np.asarray(item)

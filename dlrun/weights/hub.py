@@ -18,7 +18,12 @@ _REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def cached(hub: Hub) -> Path | None:
-    """The file, if it has been fetched before."""
+    """The file, if it has been fetched before.
+
+    Raises:
+        DlrunError: ``invalid-hub``.
+    """
+    _check(hub)
     path = _folder(hub) / Path(hub.file).name
     return path if path.is_file() else None
 
@@ -32,7 +37,6 @@ def obtain(hub: Hub, *, download: bool = True) -> tuple[Path, str]:
         DlrunError: ``invalid-hub``, ``missing-weights``, ``wrong-checksum``.
         RunError: ``download-failed``, ``disk-full``.
     """
-    _check(hub)
     path = cached(hub)
     if path is None:
         if not download:

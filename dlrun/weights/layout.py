@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -39,6 +39,8 @@ class Peer:
         part: (index, count) where it is one of several that lie one after another along the first axis.
         axes: For ``whole``: its axes there, None for those of the weight (``(1, None)`` puts one in front).
         fold: What joins its values, or None.
+        rows: For each place on our first axis, its place there; None where they are alike.
+        columns: The same of the last axis.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Peer:
     part: tuple[int, int] | None = None
     axes: tuple[int | None, ...] = (None,)
     fold: Fold | None = None
+    rows: np.ndarray | None = field(default=None, compare=False)
+    columns: np.ndarray | None = field(default=None, compare=False)
 
 
 def to_canonical(array: np.ndarray, peer: Peer, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -62,8 +66,14 @@ def to_canonical(array: np.ndarray, peer: Peer, shape: tuple[int, ...]) -> np.nd
             return None
         size = array.shape[0] // count
         array = array[index * size : (index + 1) * size]
-    found = canonical_shape(array.shape, peer.turn, shape)
-    return np.ascontiguousarray(_TURNED[peer.turn](array).reshape(shape)) if found else None
+    if not canonical_shape(array.shape, peer.turn, shape):
+        return None
+    turned = _TURNED[peer.turn](array).reshape(shape)
+    if peer.rows is not None:
+        turned = turned[peer.rows]
+    if peer.columns is not None:
+        turned = turned[..., peer.columns]
+    return np.ascontiguousarray(turned)
 
 
 def canonical_shape(theirs: tuple[int, ...], turn: Turn, shape: tuple[int, ...]) -> bool:
@@ -109,6 +119,10 @@ def to_peer(arrays: Sequence[np.ndarray], peer: Peer) -> np.ndarray:
 
 
 def _turned_back(array: np.ndarray, peer: Peer) -> np.ndarray:
+    if peer.rows is not None:
+        array = array[np.argsort(peer.rows)]
+    if peer.columns is not None:
+        array = array[..., np.argsort(peer.columns)]
     if peer.turn == "whole":
         shape: list[int] = []
         for axis in peer.axes:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, DlrunErrors, did_you_mean
 from dlrun.graph import Graph
+from dlrun.graph.patterns import unmatched
 from dlrun.weights.arrays import Arrays, InMemory
-from dlrun.weights.layout import Peer, canonical_shape, to_canonical, to_peer
+from dlrun.weights.layout import Fold, Peer, canonical_shape, to_canonical, to_peer
 from dlrun.weights.names import NameMap, Rule, alternatives
 
 _SHOWN = 6
@@ -97,7 +98,8 @@ def load(
         Values by canonical name, in canonical layout, and what became of each weight.
 
     Raises:
-        DlrunError: ``unknown-map``, ``no-map-fits``; ``weights-mismatch`` unless ``partial``.
+        DlrunError: ``unknown-map``, ``no-map-fits``, ``weights-type``, ``non-finite-weights``; ``weights-mismatch``
+            unless ``partial``; DlrunErrors: ``unmatched-pattern``.
     """
     given = arrays if isinstance(arrays, Arrays) else InMemory(arrays)
     account, wanted = plan_loading(graph, given, map, partial=partial, skip=skip)
@@ -109,6 +111,13 @@ def load(
         if peer.fold is not None and folded is not None:
             other = given.read(folded)
             value = value + peer.fold.factor * (other if peer.fold.rows is None else other[0])
+        if not np.isfinite(value).all():
+            raise DlrunError(
+                "non-finite-weights",
+                f"`{found}` of {given.origin} has numbers that are infinite or none at all (NaN).",
+                path=("model", "weights"),
+                hint=f"Take a file from before training diverged, or leave it out: `skip: [{name}]`.",
+            )
         values[name] = value
     return values, account
 
@@ -121,6 +130,7 @@ def plan_loading(
     graph: Graph, arrays: Arrays, map: str | Mapping[str, Any], *, partial: bool, skip: Sequence[str]
 ) -> tuple[Account, Wanted]:
     """What ``load`` will do, from names and shapes alone."""
+    check_wanted(graph, map, skip)
     chosen = _chosen(graph, arrays, map)
     account, wanted = _matched(graph, arrays, chosen, skip)
     if not account.loaded:
@@ -132,7 +142,34 @@ def plan_loading(
             path=("model", "weights"),
             hint="Set `weights.partial: true` to keep initial values there, or name them in `weights.skip`.",
         )
+    for name, (_, *used) in wanted.items():
+        for theirs in filter(None, used):
+            _require_float(arrays, name, theirs)
     return account, wanted
+
+
+def check_wanted(graph: Graph, map: str | Mapping[str, Any], skip: Sequence[str]) -> None:
+    """What can be said to be wrong with a recipe's names without the file.
+
+    Raises:
+        DlrunError: ``unknown-map``; DlrunErrors: ``unmatched-pattern``.
+    """
+    errors = [*unmatched([(pattern, ("model", "weights", "skip", i)) for i, pattern in enumerate(skip)], graph)]
+    if map != "auto":
+        errors += _named(map).mistakes(graph)
+    if errors:
+        raise DlrunErrors(errors)
+
+
+def _require_float(arrays: Arrays, name: str, theirs: str) -> None:
+    kind = arrays.types[theirs]
+    if not kind.startswith(("float", "bfloat")):
+        raise DlrunError(
+            "weights-type",
+            f"`{name}` is `{theirs}` of {kind} numbers in {arrays.origin}; weights are floating-point numbers.",
+            path=("model", "weights"),
+            hint=f"Save the weights as float32, not quantised, or leave them out: `skip: [{name}]`.",
+        )
 
 
 def export(graph: Graph, weights: Mapping[str, np.ndarray], map: str | Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -144,8 +181,10 @@ def export(graph: Graph, weights: Mapping[str, np.ndarray], map: str | Mapping[s
         map: The name of a map, or a mapping as in a recipe.
 
     Raises:
-        DlrunError: ``unknown-map``; ``weights-mismatch`` for weights that the map has no name for.
+        DlrunError: ``unknown-map``; ``weights-mismatch`` for weights that the map has no name for;
+            DlrunErrors: ``unmatched-pattern``.
     """
+    check_wanted(graph, map, ())
     peers = _named(map).peers(graph)
     nameless = [name for name in weights if name not in peers]
     if nameless:
@@ -218,6 +257,9 @@ def _matched(graph: Graph, arrays: Arrays, map: NameMap, skip: Sequence[str]) ->
             continue
         folded = None if peer.fold is None else _found(peer.fold.name, arrays, map)
         used |= {found, *(() if folded is None else (folded,))}
+        if peer.fold is not None and folded is not None and not _joins(arrays.shapes[folded], peer.fold, weight.shape):
+            account.mismatched.append((name, weight.shape, folded, arrays.shapes[folded]))
+            continue
         account.loaded.append(name)
         wanted[name] = (peer, found, folded)
     account.unused = [name for name in arrays if name not in used and not name.endswith(_COUNTERS)]
@@ -225,7 +267,13 @@ def _matched(graph: Graph, arrays: Arrays, map: NameMap, skip: Sequence[str]) ->
 
 
 def _found(name: str, arrays: Arrays, map: NameMap) -> str | None:
-    return next((n for n in alternatives(name, map.optional) if n in arrays), None)
+    return next((n for n in alternatives(name, map.optional, map.older) if n in arrays), None)
+
+
+def _joins(theirs: tuple[int, ...], fold: Fold, shape: tuple[int, ...]) -> bool:
+    if fold.rows is None:
+        return theirs == shape[-1:]
+    return len(theirs) == 2 and theirs[0] > 0 and theirs[1:] == shape[-1:]
 
 
 def _fits(theirs: tuple[int, ...], peer: Peer, shape: tuple[int, ...]) -> bool:

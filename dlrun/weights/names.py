@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dlrun.errors import DlrunError
 from dlrun.graph import Graph, Node, Weight
 from dlrun.weights.layout import Fold, Peer, Turn
+from dlrun.weights.order import Orders, axis_orders, feature_orders
 
 Style = Literal["torch", "keras", "numbered"]
 """How a file names the arrays of one layer: ``.weight``, ``/kernel``, or ``/0``."""
@@ -53,6 +55,7 @@ class NameMap:
         style: How the arrays of a layer are named.
         optional: Beginnings that a file's names may lack (``resnet.``) where only a part was saved.
         number: Makes the rules from a graph, where they depend on which layers there are.
+        older: How files of an earlier day spell names: patterns, and what stands there instead.
     """
 
     name: str
@@ -60,17 +63,24 @@ class NameMap:
     style: Style = "torch"
     optional: tuple[str, ...] = ()
     number: Callable[[Graph], Iterable[Rule]] | None = None
+    older: tuple[tuple[str, str], ...] = ()
+
+    def mistakes(self, graph: Graph) -> Iterator[DlrunError]:
+        """What is wrong with the map itself for this graph; nothing with a published one."""
+        del graph
+        yield from ()
 
     def peers(self, graph: Graph) -> dict[str, Peer]:
         """Where each weight of the graph stands, by canonical name; without those that the map does not know."""
         rules = (*self.rules, *(self.number(graph) if self.number is not None else ()))
+        orders = orders_of(graph, self.style)
         found = {}
         for node in graph.nodes:
             for rule in rules if node.weights else ():
                 numbers = rule.match(node.name)
                 if numbers is not None:
                     for weight in node.weights:
-                        peer = _peer(node, weight, rule, numbers, self.style)
+                        peer = _peer(node, weight, rule, numbers, self.style, orders)
                         if peer is not None:
                             found[f"{node.name}.{weight.name}"] = peer
                     break
@@ -110,7 +120,7 @@ _KERAS = {
 }
 
 
-def _peer(node: Node, weight: Weight, rule: Rule, numbers: dict[str, int], style: Style) -> Peer | None:
+def _peer(node: Node, weight: Weight, rule: Rule, numbers: dict[str, int], style: Style, orders: Orders) -> Peer | None:
     theirs = filled(rule.theirs, numbers)
     fold = rule.fold[1] if rule.fold is not None and rule.fold[0] == weight.name else None
     if fold is not None:
@@ -124,7 +134,13 @@ def _peer(node: Node, weight: Weight, rule: Rule, numbers: dict[str, int], style
     turn = turn_of(node, weight) if style == "torch" else "same"
     if rule.turn is not None and weight.name == "kernel":
         turn = rule.turn
-    return Peer(f"{theirs}{joint}{leaf}", turn, rule.part, fold=fold)
+    rows, columns = axis_orders(node, weight, orders)
+    return Peer(f"{theirs}{joint}{leaf}", turn, rule.part, fold=fold, rows=rows, columns=columns)
+
+
+def orders_of(graph: Graph, style: Style) -> Orders:
+    """The order of flattened features; only torch has one of its own."""
+    return feature_orders(graph) if style == "torch" else {}
 
 
 def leaf_of(node: Node, weight: Weight, style: Style) -> str | None:
@@ -149,9 +165,11 @@ def _depthwise(node: Node) -> bool:
     return node.layer.kind.startswith("depthwise")
 
 
-def alternatives(name: str, optional: Sequence[str]) -> Iterable[str]:
+def alternatives(name: str, optional: Sequence[str], older: Sequence[tuple[str, str]] = ()) -> Iterable[str]:
     """How a file may call an array: as the map says, without an optional beginning, or as older files do."""
     names = [name, *(name.removeprefix(o) for o in optional if name.startswith(o))]
+    for pattern, before in older:
+        names += [re.sub(pattern, before, one) for one in names if re.search(pattern, one)]
     for new, old in ((".weight", ".gamma"), (".bias", ".beta"), ("/kernel", "/depthwise_kernel")):
         names += [one.removesuffix(new) + old for one in names if one.endswith(new)]
     for one in names:

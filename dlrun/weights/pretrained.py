@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError
 from dlrun.plan import Plan
 from dlrun.weights import hub
 from dlrun.weights.arrays import open_arrays
-from dlrun.weights.matching import Account, load, plan_loading
+from dlrun.weights.matching import Account, check_wanted, load, plan_loading
 
 
 def find_file(name: str, root: str | None) -> Path:
@@ -43,6 +43,7 @@ def preview(plan: Plan) -> list[str]:
     wanted = plan.recipe.model.weights
     if wanted is None:
         return []
+    check_wanted(plan.graph, wanted.map, wanted.skip)
     if wanted.hub is not None:
         path = hub.cached(wanted.hub)
         if path is None:

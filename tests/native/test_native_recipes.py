@@ -101,3 +101,33 @@ def test_editors_accept_the_short_form() -> None:
 
     for name in ("one.yaml", "both.yaml"):
         jsonschema.Draft202012Validator(schema()).validate(yaml.safe_load(Path(name).read_text()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"parts": [{"_target_": "nope.Nope"}]}, ("parts", 0)),
+        ({"parts": {"deep": [[{"_target_": "nope.Nope"}]]}}, ("parts", "deep", 0, 0)),
+        ({"_args_": [1, {"_target_": "nope.Nope"}]}, ("_args_", 1)),
+    ],
+)
+def test_targets_in_lists_and_mappings_are_looked_for_too(
+    arguments: dict[str, object], place: tuple[str | int, ...]
+) -> None:
+    from dlrun.targets import check_target
+
+    (error,) = check_target({"_target_": "collections.OrderedDict", **arguments}, ("model",))
+    assert error.code == "unknown-target" and error.path == ("model", *place, "_target_")
+
+
+@pytest.mark.parametrize("given", [5, "abc", {"a": 1}, None])
+def test_positional_arguments_are_a_list(given: object) -> None:
+    from dlrun.errors import DlrunError
+    from dlrun.targets import check_target, make
+
+    target = {"_target_": "collections.OrderedDict", "_args_": given}
+    (error,) = check_target(target, ("model",))
+    assert (error.code, error.path) == ("wrong-type", ("model", "_args_")) and f"`{given}`" in error.message
+    with pytest.raises(DlrunError) as caught:
+        make(target)
+    assert caught.value.code == "wrong-type"

@@ -108,6 +108,59 @@ def test_moving_averages_clipping_and_parts_of_batches(backend: str) -> None:
     assert evaluate(result.directory).metrics["accuracy"] == result.metrics["test_accuracy"]
 
 
+TIED = """
+import torch
+from torch import nn
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(64, 64, bias=False)
+        self.second = nn.Linear(64, 64, bias=False)
+        self.second.weight = self.first.weight
+        self.last = nn.Linear(64, 10)
+        self.register_buffer("mean", torch.zeros(64))
+
+    def forward(self, x):
+        x = self.second(torch.tanh(self.first(x.flatten(1))))
+        if self.training:
+            self.mean = 0.5 * self.mean + 0.5 * x.detach().mean(0)
+        return self.last(x - self.mean)
+"""
+
+
+@pytest.mark.parametrize("freeze", [[], ["first.*"]])
+def test_a_moving_average_reads_frozen_tied_weights_and_statistics_that_are_put_anew(
+    freeze: list[str], folder: Path
+) -> None:
+    """At rate 0 the averages are the weights, so evaluation by either is the same."""
+    pytest.importorskip("torch")
+    (folder / "torch_net.py").write_text(TIED)
+    (folder / "tied.yaml").write_text(
+        "task: classification\nextensions: [torch_net.py]\ndata: {source: digits, batch_size: 64}\n"
+        f"model: {{_target_: torch_net.Tied, freeze: {freeze}}}\ntracker: none\nprecision: float64\n"
+    )
+
+    def engine(*overrides: str):  # type: ignore[no-untyped-def]
+        return load_backend("torch").compile(compose(["recipe=tied.yaml", *overrides]).plan)
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((8, 8, 8, 1)), rng.integers(0, 10, 8)
+    averaged, plain = engine("train.ema=0.5"), engine()
+    start = averaged.state()
+    start.weights["first.weight"] = start.weights["first.weight"] + 0.1
+    for one in (averaged, plain):
+        one.restore(start)
+        one.train_streamed([(x, y)] * 2, 0, np.zeros(2))
+    assert set(averaged.state().ema) == {"first.weight", "last.weight", "last.bias", "self.mean"}
+    np.testing.assert_allclose(averaged.infer(x), plain.infer(x), rtol=0, atol=1e-12)
+    assert np.abs(plain.state().weights["self.mean"]).max() > 0
+    again = engine("train.ema=0.5")
+    again.restore(averaged.state())
+    np.testing.assert_array_equal(again.infer(x), averaged.infer(x))
+
+
 def test_weights_are_frozen_by_their_names(backend: str) -> None:
     pattern = {"torch": "features.0.*", "tensorflow": "net/convolution.*"}[backend]
     plan = both(backend, f"model.freeze=['{pattern}']").plan

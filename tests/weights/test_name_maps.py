@@ -165,3 +165,27 @@ def test_older_names_of_normalisations_and_wrapped_models(graph: Graph) -> None:
     older["module.n.num_batches_tracked"] = np.zeros(())
     _, account = weights.load(graph, older, written)
     assert len(account.loaded) == 9 and not account.unused
+
+
+@pytest.mark.parametrize("shape", [(2, 7), (2, 1), (24,), (0, 24)])
+def test_an_array_that_joins_another_must_fit_too(shape: tuple[int, ...]) -> None:
+    fields = {"vocabulary": 50, "units": 24, "depth": 1, "heads": 4, "feedforward_units": 40, "length": 16}
+    graph = build_model(models.get("bert")(**fields), TensorType((10,), "int"), 3)
+    theirs = weights.export(graph, drawn(graph), "huggingface_bert")
+    kinds = "bert.embeddings.token_type_embeddings.weight"
+    _, account = weights.load(graph, theirs | {kinds: np.zeros((1, 24), np.float32)})
+    assert not account.unused and not account.mismatched
+    with pytest.raises(DlrunError) as caught:
+        weights.load(graph, theirs | {kinds: np.zeros(shape, np.float32)})
+    assert caught.value.code == "weights-mismatch" and f"`positions.table` (16, 24) is {kinds} {shape}" in str(
+        caught.value
+    )
+    values, account = weights.load(graph, theirs | {kinds: np.zeros(shape, np.float32)}, partial=True)
+    assert "positions.table" not in values and account.mismatched == [("positions.table", (16, 24), kinds, shape)]
+
+
+def test_a_map_of_ones_own_that_names_no_layer_is_refused_both_ways(graph: Graph) -> None:
+    for use in (weights.load, weights.export):
+        with pytest.raises(DlrunError) as caught:
+            use(graph, drawn(graph), {"conv2d_1": "a", "conv2d_9": "b"})  # type: ignore[operator]
+        assert caught.value.code == "unmatched-pattern" and "`conv2d_9`" in str(caught.value)

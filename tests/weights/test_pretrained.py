@@ -252,3 +252,65 @@ def test_what_the_hub_does_not_have_and_what_may_not_be_asked(arrays: dict[str, 
         with pytest.raises(DlrunError) as caught:
             hub.obtain(wrong)
         assert caught.value.code == "invalid-hub"
+
+
+def mistaken(*overrides: str) -> list[tuple[str, tuple[str | int, ...], str]]:
+    """Code, place and hint of what ``dlrun check`` has to say."""
+    with pytest.raises(DlrunError) as caught:
+        preview(compose(["recipe=./r.yaml", *overrides]).plan)
+    errors = getattr(caught.value, "errors", [caught.value])
+    return [(e.code, e.path, e.hint or "") for e in errors]
+
+
+@pytest.mark.parametrize("file", ["net.safetensors", "net.pth"])
+def test_patterns_and_names_that_match_nothing_are_mistakes(file: str, arrays: dict[str, np.ndarray]) -> None:
+    Path("net.pth").touch()  # it is not read until training starts
+    place = ("model", "weights")
+    said = f"file: {file}, skip: [hidden.*, logitz.*], map: {{hiden: a, 'l*': b, 'c.*': d}}"
+    Path("r.yaml").write_text(RECIPE.replace("file: net.safetensors", said))
+    found = mistaken()
+    assert [(code, path) for code, path, _ in found] == [
+        ("unmatched-pattern", (*place, "skip", 1)),
+        ("unmatched-pattern", (*place, "map", "hiden")),
+        ("unmatched-pattern", (*place, "map", "c.*")),
+    ]
+    assert "`logits.*`" in found[0][2] and "`hidden`" in found[1][2]
+    Path("r.yaml").write_text(RECIPE.replace("net.safetensors", f"{file}, map: resnet"))
+    assert mistaken()[0][0] == "unknown-map"
+
+
+def test_a_layer_without_weights_in_a_map_is_a_mistake(arrays: dict[str, np.ndarray]) -> None:
+    found = mistaken("model.weights={file: net.safetensors, map: {flatten_1: a, hidden: b, logits: c}}")
+    assert [path[-1] for _, path, _ in found] == ["flatten_1"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("repo", "not a repo!!"), ("file", "../../x.safetensors"), ("revision", "../main")]
+)
+def test_a_hub_that_cannot_be_is_a_mistake_before_any_file_is_looked_for(
+    field: str, value: str, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "_folder", lambda _: pytest.fail("looked for a file"))
+    fields = {"repo": "me/net", field: value}
+    written = ", ".join(f"{k}: '{v}'" for k, v in fields.items())
+    ((code, path, _),) = mistaken(f"model.weights={{hub: {{{written}}}}}")
+    assert code == "invalid-hub" and path == ("model", "weights", "hub", field)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.bool_])
+def test_numbers_that_are_no_weights_are_refused_by_check(kind: Any, arrays: dict[str, np.ndarray]) -> None:
+    save_file(arrays | {"hidden.bias": np.ones(16, kind)}, "net.safetensors")
+    assert mistaken()[0][0] == "weights-type"
+    save_file(arrays | {"step": np.ones(16, kind)}, "net.safetensors")
+    assert start(compose(["recipe=./r.yaml"]).plan) is not None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(value: float, arrays: dict[str, np.ndarray]) -> None:
+    arrays["logits.kernel"][3, 4] = value
+    save_file(arrays, "net.safetensors")
+    plan = compose(["recipe=./r.yaml"]).plan
+    with pytest.raises(DlrunError) as caught:
+        start(plan)
+    assert caught.value.code == "non-finite-weights" and "`logits.kernel`" in caught.value.message
+    assert start(compose(["recipe=./r.yaml", "model.weights.skip=[logits.*]"]).plan) is not None

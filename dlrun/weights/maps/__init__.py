@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph import Graph
 from dlrun.weights.layout import Peer
 from dlrun.weights.maps import huggingface, keras_files, torch_files, torchvision
-from dlrun.weights.names import NameMap, leaf_of, turn_of
+from dlrun.weights.names import NameMap, leaf_of, orders_of, turn_of
+from dlrun.weights.order import axis_orders
 
 MAPS: dict[str, NameMap] = {
     one.name: one for module in (torchvision, huggingface, torch_files, keras_files) for one in module.MAPS
@@ -42,19 +44,40 @@ class Custom(NameMap):
 
     def peers(self, graph: Graph) -> dict[str, Peer]:
         found: dict[str, Peer] = {}
+        orders = orders_of(graph, self.style)
         for ours, theirs in self.written:
-            pattern = re.compile("(.*)".join(map(re.escape, ours.split("*"))))
+            pattern = _pattern(ours)
             for node in graph.nodes:
                 for weight in node.weights:
                     name = f"{node.name}.{weight.name}"
                     turn = turn_of(node, weight) if self.style == "torch" else "same"
                     leaf = leaf_of(node, weight, self.style)
                     joint = "." if self.style == "torch" else "/"
+                    rows, columns = axis_orders(node, weight, orders)
                     if leaf is not None and (layer := pattern.fullmatch(node.name)):
-                        found.setdefault(name, Peer(f"{_filled(theirs, layer.groups())}{joint}{leaf}", turn))
+                        called = f"{_filled(theirs, layer.groups())}{joint}{leaf}"
                     elif whole := pattern.fullmatch(name):
-                        found.setdefault(name, Peer(_filled(theirs, whole.groups()), turn))
+                        called = _filled(theirs, whole.groups())
+                    else:
+                        continue
+                    found.setdefault(name, Peer(called, turn, rows=rows, columns=columns))
         return found
+
+    def mistakes(self, graph: Graph) -> Iterator[DlrunError]:
+        layers = [node.name for node in graph.nodes if node.weights]
+        names = [*layers, *(name for name, _ in graph.weights())]
+        for ours, _ in self.written:
+            if not any(_pattern(ours).fullmatch(name) for name in names):
+                yield DlrunError(
+                    "unmatched-pattern",
+                    f"`{ours}` in the map is neither a layer with weights nor a weight of the model.",
+                    path=("model", "weights", "map", ours),
+                    hint=did_you_mean(ours, names, f"Layers: {', '.join(f'`{n}`' for n in layers[:12])}."),
+                )
+
+
+def _pattern(ours: str) -> re.Pattern[str]:
+    return re.compile("(.*)".join(map(re.escape, ours.split("*"))))
 
 
 def _filled(template: str, texts: tuple[str | Any, ...]) -> str:

@@ -41,6 +41,7 @@ DENSENET = NameMap(
         Rule("norm", "features.norm5"),
         Rule("logits", "classifier"),
     ),
+    older=((r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2"),),
 )
 
 
@@ -148,6 +149,7 @@ VIT = NameMap(
         Rule("encoder.final_norm", "encoder.ln"),
         Rule("logits", "heads.head"),
     ),
+    older=((r"\bmlp\.0\.", "mlp.linear_1."), (r"\bmlp\.3\.", "mlp.linear_2.")),
 )
 
 MAPS = (RESNET, DENSENET, VGG, MOBILENET, EFFICIENTNET, CONVNEXT, VIT)
