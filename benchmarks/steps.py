@@ -3,8 +3,9 @@
 python benchmarks/steps.py            # 9 interleaved pairs of everything
 python benchmarks/steps.py --quick    # 1 short pair: does it run?
 
-Both sides run in one process (one framework each), on the same resident samples, with the same batch and
-optimizer; they take turns, so that what slows the machine slows both.
+Each side runs in a process of its own, on the same resident samples, with the same batch and optimizer; they
+take turns, so that what slows the machine slows both. dlrun runs as it does by default, reproducibly; the
+other side as its framework does.
 """
 
 from __future__ import annotations
@@ -47,22 +48,28 @@ CASES: dict[str, dict[str, Any]] = {
 Run = Callable[[int], Any]
 
 
-def dlrun_side(backend: str, case: dict[str, Any]) -> tuple[Run, Any, Any]:
-    """A function that trains for so many steps through dlrun's engine, and the samples it trains on."""
-    import numpy as np
-
-    from dlrun.backends import load_backend
+def prepared(backend: str, name: str) -> tuple[Any, Any]:
+    """The plan of a network and its data."""
     from dlrun.config import compose
     from dlrun.data.feed import Feed
 
-    with_recipe = ROOT / "outputs" / "benchmarks" / "steps.yaml"
-    with_recipe.parent.mkdir(parents=True, exist_ok=True)
-    with_recipe.write_text(
+    case = CASES[name]
+    recipe = ROOT / "outputs" / "benchmarks" / f"steps-{name}.yaml"
+    recipe.write_text(
         f"task: classification\ndata:\n  source: {case['source']}\n  batch_size: {BATCH}\nmodel: {case['model']}\n"
         "optimizer: {name: adam, learning_rate: 1e-3}\n"
     )
-    plan = compose([f"recipe={with_recipe}", f"backend={backend}"]).plan
-    feed = Feed(plan)
+    plan = compose([f"recipe={recipe}", f"backend={backend}"]).plan
+    return plan, Feed(plan)
+
+
+def dlrun_side(backend: str, name: str) -> Run:
+    """A function that trains for so many steps through dlrun's engine."""
+    import numpy as np
+
+    from dlrun.backends import load_backend
+
+    plan, feed = prepared(backend, name)
     engine = load_backend(backend).compile(plan)
     engine.attach(feed.x, feed.y)
     order = feed.order(0)
@@ -72,11 +79,13 @@ def dlrun_side(backend: str, case: dict[str, Any]) -> tuple[Run, Any, Any]:
         engine.train_resident(order, 0, done[0], np.full(steps, 1e-3))
         done[0] += steps
 
-    return run, feed.x, feed.y
+    return run
 
 
-def hand_side(backend: str, name: str, x: Any, y: Any) -> Run:
+def hand_side(backend: str, name: str) -> Run:
     """The same by hand."""
+    _, feed = prepared(backend, name)
+    x, y = feed.x, feed.y
     if backend == "torch":
         import torch_models as torch_side
 
@@ -97,21 +106,44 @@ def hand_side(backend: str, name: str, x: Any, y: Any) -> Run:
     return tensorflow_side.stepper(forwards[name](), weights, x, y, BATCH)
 
 
+def serve(backend: str, name: str, side: str) -> None:
+    """Be one side: for each number of steps on standard input, the seconds they took on standard output."""
+    run = (dlrun_side if side == "dlrun" else hand_side)(backend, name)
+    run(2)
+    run(2)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        run(int(line))
+        print(time.perf_counter() - start, flush=True)
+
+
 def measure(backend: str, name: str, pairs: int) -> dict[str, Any]:
     """Milliseconds a step of both sides, ``pairs`` times in turn."""
-    case = CASES[name]
-    ours, x, y = dlrun_side(backend, case)
-    sides: dict[str, Run] = {"dlrun": ours, "hand": hand_side(backend, name, x, y)}
-    for run in sides.values():
-        run(2)
-        run(2)
+    steps = CASES[name]["steps"]
+    sides = {}
+    for side in ("dlrun", "hand"):
+        command = [sys.executable, __file__, "--side", backend, name, side]
+        sides[side] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert _line(sides[side]) == "ready"
     took: dict[str, list[float]] = {"dlrun": [], "hand": []}
     for turn in range(pairs):
         for side in sides if turn % 2 == 0 else reversed(sides):
-            start = time.perf_counter()
-            sides[side](case["steps"])
-            took[side].append((time.perf_counter() - start) / case["steps"] * 1e3)
+            stdin = sides[side].stdin
+            assert stdin is not None
+            print(steps, file=stdin, flush=True)
+            took[side].append(float(_line(sides[side])) / steps * 1e3)
+    for process in sides.values():
+        process.communicate()
     return {"backend": backend, "network": name, "pairs": pairs, "ms": took}
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"a side ended with exit code {process.wait()}")
+    return line.strip()
 
 
 def main() -> None:
@@ -120,20 +152,19 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--backends", nargs="+", choices=("torch", "tensorflow"), default=["torch", "tensorflow"])
-    parser.add_argument("--one", nargs=2, metavar=("BACKEND", "NETWORK"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", nargs=3, metavar=("BACKEND", "NETWORK", "SIDE"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "benchmarks" / "steps.json")
     args = parser.parse_args()
     pairs = 1 if args.quick else args.pairs
-    if args.one:
-        print(json.dumps(measure(*args.one, pairs)))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if args.side:
+        serve(*args.side)
         return
     rows = []
     print(f"{'backend':<11}{'network':<13}{'dlrun ms':>10}{'hand ms':>10}{'ratio':>7}  (low-high)")
     for backend in args.backends:
         for name in args.networks:
-            command = [sys.executable, __file__, "--one", backend, name, "--pairs", str(pairs)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
-            row = json.loads(done.stdout.strip().splitlines()[-1])
+            row = measure(backend, name, pairs)
             ratios = [h / d for d, h in zip(row["ms"]["dlrun"], row["ms"]["hand"], strict=True)]
             row["ratio"] = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
             rows.append(row)
@@ -143,7 +174,6 @@ def main() -> None:
                 f"  ({row['ratio']['low']:.2f}-{row['ratio']['high']:.2f})",
                 flush=True,
             )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(rows, indent=2) + "\n")
     print(f"\nspeed of dlrun / speed by hand; written to {args.out}")
 

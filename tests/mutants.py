@@ -8,7 +8,7 @@ padding side, a term left out, two arguments swapped, a flag turned over, a comp
 are drawn by a fixed seed, evenly over the files. Each runs in a process of its own, in which the changed file
 is loaded in place of the real one (nothing is written to the package) and the tests of what the file
 lowers are run until one fails. On the real files those tests pass: see to that first. Survivors are listed with
-their place and change. Exit status 1 if there are any.
+their place and change, and so is what could not be run. Exit status 1 if there are any.
 """
 
 from __future__ import annotations
@@ -208,8 +208,11 @@ sys.exit(pytest.main(arguments))
 """
 
 
-def killed(mutant: Mutant) -> tuple[bool, str]:
-    """Whether a test fails on the mutant, and what pytest said last."""
+def fate(mutant: Mutant) -> tuple[str, str]:
+    """``killed`` when a test fails on the mutant, ``survived``, or ``not run``; and what pytest said last.
+
+    Only a test that fails kills: a file that cannot even be collected says nothing of the tests.
+    """
     name = ".".join(("dlrun", "backends", *mutant.file.relative_to(BACKENDS).with_suffix("").parts))
     last = ""
     for chosen in selection(mutant.file):
@@ -225,11 +228,13 @@ def killed(mutant: Mutant) -> tuple[bool, str]:
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             )
         except subprocess.TimeoutExpired:
-            return True, "ran too long"
+            return "killed", "ran too long"
         last = (done.stdout.strip().splitlines() or [""])[-1]
-        if done.returncode in (1, 2, 3, 4):  # 5: no test was selected, which kills nothing
-            return True, last
-    return False, last
+        if done.returncode == 1:
+            return "killed", last
+        if done.returncode not in (0, 5):  # 5: no test was selected
+            return "not run", last
+    return "survived", last
 
 
 def main() -> int:
@@ -246,19 +251,21 @@ def main() -> int:
         for m in chosen:
             print(f"{m.place:34} {m.kind:18} {m.before}  ->  {m.after}")
         return 0
-    survivors, results, started = [], [], time.monotonic()
+    fates: dict[str, list[Mutant]] = {"killed": [], "survived": [], "not run": []}
+    results, started = [], time.monotonic()
     for i, mutant in enumerate(chosen, 1):
-        dead, last = killed(mutant)
+        end, last = fate(mutant)
         results.append({"place": mutant.place, "kind": mutant.kind, "before": mutant.before, "after": mutant.after})
-        results[-1] |= {"killed": dead, "said": last}
-        survivors += [] if dead else [mutant]
-        print(f"{i}/{len(chosen)} {'killed  ' if dead else 'SURVIVED'} {mutant.place:34} {mutant.kind}", flush=True)
+        results[-1] |= {"fate": end, "said": last}
+        fates[end].append(mutant)
+        print(f"{i}/{len(chosen)} {end:8} {mutant.place:34} {mutant.kind}", flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps({"seed": args.seed, "mutants": results}, indent=2) + "\n")
-    print(f"\n{len(chosen) - len(survivors)} of {len(chosen)} killed in {time.monotonic() - started:.0f} s")
-    for m in survivors:
-        print(f"survived: {m.place} {m.kind}: {m.before}  ->  {m.after}")
-    return 1 if survivors else 0
+    print(f"\n{len(fates['killed'])} of {len(chosen)} killed in {time.monotonic() - started:.0f} s")
+    for end in ("survived", "not run"):
+        for m in fates[end]:
+            print(f"{end}: {m.place} {m.kind}: {m.before}  ->  {m.after}")
+    return 0 if len(fates["killed"]) == len(chosen) else 1
 
 
 if __name__ == "__main__":

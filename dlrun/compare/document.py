@@ -40,6 +40,7 @@ def _precision(compared: Compared, graph: Any) -> dict[str, Any]:
                 "noise": c.noise,
                 "allowed": c.allowed,
                 "by_noise": c.by_noise,
+                "too_noisy": c.too_noisy,
                 "first_past": c.first_past,
                 "verdict": "pass" if c.holds else "fail",
             }

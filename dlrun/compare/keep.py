@@ -153,7 +153,9 @@ def broken(precision: Mapping[str, Any]) -> str:
 
 
 def verdict(check: Mapping[str, Any]) -> str:
-    """``pass``, ``fail``, or that it took the recipe's own noise to pass."""
+    """``pass``, ``fail``, or what part the recipe's own noise has in it."""
+    if check["too_noisy"]:
+        return "fail, too noisy to tell"
     return "pass, within ten times the noise" if check["by_noise"] else str(check["verdict"])
 
 

@@ -2,7 +2,8 @@
 
 float64 losses agree to 1e-12 over 20 updates (1e-11 with recurrent layers), float32 losses to 1e-5 over 10
 and to 1e-3 over 50; or to ten times the recipe's own noise where that is larger. The noise is how far
-a backend is from itself when every initial weight moves to a neighbouring floating-point number.
+a backend is from itself when every initial weight moves to a neighbouring floating-point number; a noise of
+0.1 or more allows nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ LIMITS: dict[str, tuple[tuple[int, float], ...]] = {
 RECURRENT = 1e-11
 """The float64 limit of models with recurrent layers, whose sums over time add up more roundings."""
 NOISE_FACTOR = 10
+LARGEST_NOISE = 0.1
+"""A recipe that is noisier says nothing of two backends: ten times its noise would allow any loss."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Check:
         limit: The promise without noise.
         difference: Largest relative difference of losses up to there.
         noise: The recipe's own noise up to there, or None where it was not measured.
-        allowed: ``limit``, or ten times the noise where that is larger.
+        allowed: ``limit``, or ten times the noise where that is larger and below ``LARGEST_NOISE``.
         first_past: The first update that differs by more than ``allowed``, or None.
     """
 
@@ -48,6 +51,11 @@ class Check:
     def holds(self) -> bool:
         """Whether the promise is kept."""
         return self.first_past is None
+
+    @property
+    def too_noisy(self) -> bool:
+        """Whether it is missed and the recipe is so noisy that nothing follows for the backends."""
+        return not self.holds and self.noise is not None and not self.noise < LARGEST_NOISE
 
     @property
     def by_noise(self) -> bool:
@@ -88,8 +96,9 @@ def checks(dtype: str, difference: Sequence[float], noise: np.ndarray | None, re
         n = min(steps, total)
         limit = max(limit, RECURRENT) if recurrent and dtype == "float64" else limit
         own = None if noise is None else float(noise[n - 1])
-        # A repetition that breaks down says nothing of how far two good ones may be apart.
-        allowed = limit if own is None or not np.isfinite(own) else max(limit, NOISE_FACTOR * own)
+        # So does a repetition that breaks down.
+        settled = own is not None and own < LARGEST_NOISE
+        allowed = max(limit, NOISE_FACTOR * own) if own is not None and settled else limit
         past = [i + 1 for i, d in enumerate(difference[:n]) if not d <= allowed]
         made.append(Check(n, limit, float(max(difference[:n])), own, allowed, past[0] if past else None))
         before = steps

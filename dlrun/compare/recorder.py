@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def record(plan: Plan, recording: Recording, steps: int, seeds: int, tell: Tell)
 
 
 def _repeat(training: Training, steps: int, seed: int, seeds: int, tell: Tell) -> list[float]:
-    training.engine.restore(EngineState(neighbours(training.plan, seed)))
+    training.engine.restore(EngineState(neighbours(training.plan, training.weights, seed)))
     losses: list[float] = []
     for found in training.run(0, steps, _AT_ONCE):
         losses += found.tolist()
@@ -52,8 +52,8 @@ def _repeat(training: Training, steps: int, seed: int, seeds: int, tell: Tell) -
     return losses
 
 
-def neighbours(plan: Plan, seed: int) -> dict[str, np.ndarray]:
-    """The initial weights, each trainable one moved to the next floating-point number, up or down at random.
+def neighbours(plan: Plan, weights: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """The weights, each trainable one moved to the next floating-point number, up or down at random.
 
     Zeros stay: their next number is smaller than any rounding, and yet could switch a relu on whose
     inputs are all zero, as on the empty border of an image.
@@ -61,7 +61,7 @@ def neighbours(plan: Plan, seed: int) -> dict[str, np.ndarray]:
     trainable = {name for name, w in plan.graph.weights() if w.trainable}
     return {
         name: _moved(w, plan.recipe.seed, seed, name) if name in trainable else w
-        for name, w in plan.initial_weights().items()
+        for name, w in weights.items()
     }
 
 

@@ -8,21 +8,31 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlrun.backends import load_backend
-from dlrun.backends.base import Batch
+from dlrun.backends.base import Batch, EngineState
 from dlrun.data.feed import Feed
 from dlrun.plan import Plan
+from dlrun.weights.pretrained import start
 
 
 class Training:
-    """A compiled model with its data, at its start.
+    """A compiled model with its data, at its start: initial weights, or those of ``model.weights``.
 
     Args:
         plan: The resolved recipe.
+
+    ``weights`` holds those it starts from, by canonical name.
+
+    Raises:
+        DlrunError: When ``model.weights`` cannot be loaded.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.engine = load_backend(plan.recipe.backend.name).compile(plan)
+        loaded = start(plan)
+        self.weights = plan.initial_weights() | ({} if loaded is None else loaded[0])
+        if loaded is not None:
+            self.engine.restore(EngineState(self.weights))
         self.feed = Feed(plan)
         self._epoch, self._order = -1, np.arange(0)
         if self.feed.resident:

@@ -52,6 +52,15 @@ def test_ten_times_the_noise_is_allowed_where_that_is_larger():
     assert check.allowed == 1e-12 and not check.holds
 
 
+def test_a_noise_that_would_allow_any_loss_allows_nothing():
+    (check,) = checks("float64", [0.0] * 19 + [0.9], np.full(20, 0.1), False)
+    assert not check.holds and check.too_noisy and check.allowed == 1e-12
+    (check,) = checks("float64", [0.0] * 19 + [0.9], np.full(20, 0.099), False)
+    assert check.holds and check.by_noise and not check.too_noisy
+    (check,) = checks("float64", [0.0] * 20, np.full(20, 0.5), False)
+    assert check.holds and not check.too_noisy, "it holds without"
+
+
 def test_what_is_no_number_is_never_allowed():
     (check,) = checks("float64", [0.0, np.inf], np.array([0.0, np.inf]), False)
     assert check.first_past == 2 and check.allowed == 1e-12

@@ -111,7 +111,8 @@ def test_neighbouring_weights_are_one_unit_away(recorded):
 
     folder = recorded("torch").folder
     plan = compose([f"recipe={folder.parent.parent / 'tiny.yaml'}"]).plan
-    start, moved, other = plan.initial_weights(), neighbours(plan, 0), neighbours(plan, 1)
+    start = plan.initial_weights()
+    moved, other = neighbours(plan, start, 0), neighbours(plan, start, 1)
     w, v = start["head.kernel"], moved["head.kernel"]
     assert (v != w).all() and (np.abs(v - w) <= np.spacing(np.abs(w))).all()
     assert 0.3 < (v > w).mean() < 0.7 and not np.array_equal(v, other["head.kernel"])
@@ -135,3 +136,20 @@ def test_progress_is_told(tmp_path):
     run_job(job, lambda *said: told.append(said))
     assert told[:2] == [("float32 updates", 1, 2), ("float32 updates", 2, 2)] and told[-1] == ("float32 noise", 2, 2)
     assert Path(job.folder, "float32").is_dir() and os.listdir(tmp_path) == ["side"]
+
+
+def test_a_side_starts_from_the_weights_that_the_recipe_names(tmp_path):
+    from safetensors.numpy import save_file
+
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    words = [f"recipe={tmp_path / 'tiny.yaml'}"]
+    kernel = np.full((64, 3), 0.25, np.float32)
+    save_file({"head.kernel": kernel}, tmp_path / "head.safetensors")
+    words.append(f"model.weights={{file: {tmp_path / 'head.safetensors'}, partial: true}}")
+    job = Job("record", "torch", tuple(words), None, 1, str(tmp_path / "side"), {"float32": 2}, {"float32": 1})
+    run_job(job, lambda what, done, of: None)
+    recording = Recording(tmp_path / "side" / "float32", "torch")
+    first, *_ = recording.steps()
+    np.testing.assert_array_equal(first.weights["head.kernel"].reshape(-1), kernel.reshape(-1))
+    losses = [step.loss for step in recording.steps()][1:]
+    assert abs(recording.noise()[0, 0] - losses[0]) < 1e-4, "the noise is that of the same start"
