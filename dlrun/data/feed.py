@@ -172,7 +172,8 @@ class Feed:
                 hint="Start again when nothing writes to the data.",
             )
         if signature.classes is not None and len(reader):
-            low, high = int(reader.y.min()), int(reader.y.max())
+            y = reader.y if signature.ignore_label is None else reader.y[reader.y != signature.ignore_label]
+            low, high = (int(y.min()), int(y.max())) if y.size else (0, 0)
             if low < 0 or high >= signature.classes:
                 raise DlrunError(
                     "label-out-of-range",

@@ -22,12 +22,14 @@ class Signature:
 
     Args:
         input: Type of one sample, channels last, as the source stores it.
-        target: Type of one label: ``()`` int for class ids, ``(K,)`` float for vectors.
+        target: Type of one label: ``()`` int for class ids, ``(H, W)`` int for one per place, ``(K,)`` float for
+            vectors.
         classes: Number of classes, or None.
         class_names: One per class, or None.
         sizes: Samples per split; a split without samples is absent.
         scale: Factor that brings stored values to the unit range (1/255 for 8-bit images).
         stored_dtype: numpy dtype of stored samples (``uint8``, ``float32``).
+        ignore_label: The label of places that belong to no class, or None.
     """
 
     input: TensorType
@@ -37,6 +39,7 @@ class Signature:
     sizes: dict[str, int]
     scale: float = 1.0
     stored_dtype: str = "uint8"
+    ignore_label: int | None = None
 
 
 class Reader(Protocol):

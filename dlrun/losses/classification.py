@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,7 @@ from annotated_types import Ge, Lt
 from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
-from dlrun.losses.loss import Example, Loss, log_softmax, losses
+from dlrun.losses.loss import Example, Loss, are_ids, log_softmax, losses, require_ids
 
 _IDS = [0, 2, 1, 2]
 _MAPS = [[[0, 1], [2, 2]], [[1, 1], [0, 2]]]
@@ -44,6 +45,12 @@ class _Softmax(Loss):
                 path=("loss", "class_weights"),
                 hint="Write one weight per class.",
             )
+
+    def check_labels(self, outputs: Mapping[str, TensorType], target: np.ndarray) -> None:
+        """Class ids but for those that are ignored."""
+        classes = next(iter(outputs.values())).shape[-1]
+        if not are_ids(target, classes):
+            require_ids(self.kind, self._read(target)[0], classes)
 
     def _misfit(self, output: TensorType, target: TensorType, classes: int | None) -> DlrunError:
         wanted = ", ".join(["N", *map(str, target.shape), "classes" if classes is None else str(classes)])
@@ -91,7 +98,7 @@ class SoftmaxCrossEntropy(_Softmax):
 
     Shapes: logits (N, *, C), class ids (N, *) or shares (N, *, C) -> scalar.
     Weights: w of the class for each place; with shares their weighted sum, so a row of zeros counts nothing.
-    Errors: output-classes, class-weights-length, wrong-target, output-shape, contradiction.
+    Errors: output-classes, class-weights-length, wrong-target, output-shape, contradiction, label-out-of-range.
     Differs: Keras divides by the batch size instead of the sum of weights; torch's mean is NaN when
         all is ignored, and divides shares by their number.
     Source: Szegedy et al. 2016 (smoothing).
@@ -177,7 +184,7 @@ class SoftmaxFocal(_Softmax):
 
     Shapes: logits (N, *, C) of at least two classes, class ids (N, *) -> scalar.
     Weights: w of the class for each place.
-    Errors: output-classes, class-weights-length, wrong-target.
+    Errors: output-classes, class-weights-length, wrong-target, label-out-of-range.
     Differs: Keras' clips probabilities and divides by the batch size instead of the sum of weights.
     Source: Lin et al. 2017.
     """

@@ -77,9 +77,21 @@ class Loss:
         require_numbers(self.kind, outputs[first])
         self.check(outputs[first], target, classes)
 
+    def check_labels(self, outputs: Mapping[str, TensorType], target: np.ndarray) -> None:
+        """Raise DlrunError, ``label-out-of-range``, where a label (N, *) is no id of the output that it reads.
+
+        Frameworks do not agree on what happens then: an error, a loss of 0, or what stood elsewhere in memory.
+        """
+
     def answering(self, answer: str) -> Loss:
         """What evaluation computes of this loss: the part that reads the model's answer, its first output."""
         return self
+
+    @property
+    def ignored(self) -> int | None:
+        """The class id of places that the loss does not count, or None."""
+        found: int | None = getattr(self, "ignore_index", None)
+        return found
 
     def sums(self, output: np.ndarray, target: np.ndarray) -> tuple[Sum, Sum]:
         """(weighted sum of values, sum of weights) in float64: the reference."""
@@ -120,6 +132,24 @@ def unread(names: list[str], why: str) -> DlrunError:
         path=("loss",),
         hint="Give each output a term of `weighted_sum`, or take it out of `model.outputs`.",
     )
+
+
+def are_ids(target: np.ndarray, classes: int) -> bool:
+    """Whether labels are class ids as they stand, or no ids at all."""
+    return target.dtype.kind not in "iu" or not target.size or (target.min() >= 0 and target.max() < classes)
+
+
+def require_ids(kind: str, ids: np.ndarray, classes: int) -> None:
+    """Raise ``label-out-of-range`` unless all are at least 0 and below ``classes``."""
+    if not are_ids(ids, classes):
+        low, high = int(ids.min()), int(ids.max())
+        raise DlrunError(
+            "label-out-of-range",
+            f"`{kind}` reads the label `{low if low < 0 else high}`, but the model's output has the ids 0 to "
+            f"{classes - 1}.",
+            path=("data", "source"),
+            hint="Correct the labels, or give the model's last axis an entry for each id.",
+        )
 
 
 def require_numbers(kind: str, output: TensorType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -9,7 +10,7 @@ from annotated_types import Gt
 
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
-from dlrun.losses.loss import Example, Loss, log_softmax, losses
+from dlrun.losses.loss import Example, Loss, are_ids, log_softmax, losses, require_ids
 
 _MAPS = [[[0, 1], [2, 2]], [[1, 1], [0, 255]]]
 _MASKS = [[[0.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]
@@ -30,7 +31,7 @@ class Dice(Loss):
     Shapes: logits (N, *, C), class ids (N, *); or logits (N, *), masks (N, *) in [0, 1]; or logits (N, *, 1), masks
         or ids of two classes (N, *) -> scalar. The last axis of the logits is the channels.
     Weights: 1 for each sample, 0 for one that is ignored whole.
-    Errors: output-classes, wrong-target, contradiction.
+    Errors: output-classes, wrong-target, contradiction, label-out-of-range.
     Differs: Keras' is one ratio over the whole batch.
     Source: Milletari, Navab & Ahmadi 2016.
     """
@@ -82,6 +83,13 @@ class Dice(Loss):
                 path=("loss", "ignore_index"),
                 hint="Remove it.",
             )
+
+    def check_labels(self, outputs: Mapping[str, TensorType], target: np.ndarray) -> None:
+        """Class ids of several channels, but for those that are ignored."""
+        channels = next(iter(outputs.values())).shape[-1]
+        if channels > 1 and not are_ids(target, channels):
+            counted = target if self.ignore_index is None else target[target != self.ignore_index]
+            require_ids(self.kind, counted, channels)
 
     def sums(self, output: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         """See ``Loss``."""

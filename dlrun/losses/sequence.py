@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -9,7 +10,7 @@ from annotated_types import Ge
 
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
-from dlrun.losses.loss import Example, Loss, log_softmax, losses
+from dlrun.losses.loss import Example, Loss, are_ids, log_softmax, losses, require_ids
 
 _ROWS = [[1, 2, 2, 3], [4, 5, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [6, 6, 6, 6]]
 
@@ -29,7 +30,7 @@ class CTC(Loss):
 
     Shapes: logits (N, T, C), ids (N, U) -> scalar. A row of ids ends at its first blank or negative id.
     Weights: 1 for each sample. A sample with more labels (and pauses between equal ones) than frames has loss 0.
-    Errors: output-shape, wrong-target, blank-not-a-class.
+    Errors: output-shape, wrong-target, blank-not-a-class, label-out-of-range.
     Differs: torch's `mean` divides each sample by its number of labels; without alignment torch's loss is
         infinite and TensorFlow's a large number.
     Source: Graves et al. 2006.
@@ -75,6 +76,18 @@ class CTC(Loss):
                 hint=f"Use an id from 0 to {output.shape[-1] - 1}.",
             )
 
+    def check_labels(self, outputs: Mapping[str, TensorType], target: np.ndarray) -> None:
+        """Ids up to the end of each row; what stands behind is not read."""
+        classes = next(iter(outputs.values())).shape[-1]
+        if not are_ids(target, classes):
+            y = target[:, 1:] if self.frame_counts else target
+            require_ids(self.kind, y[self._kept(y)], classes)
+
+    def _kept(self, y: np.ndarray) -> np.ndarray:
+        """Whether an id stands before the end of its row."""
+        kept: np.ndarray = np.cumprod((y != self.blank) & (y >= 0), 1).astype(bool)
+        return kept
+
     def sums(self, output: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         """The forward recursion, in logarithms."""
         logp, y = log_softmax(output), np.asarray(target, np.int64)
@@ -82,7 +95,7 @@ class CTC(Loss):
         frames = np.full(samples, steps)
         if self.frame_counts:
             frames, y = np.clip(y[:, 0], 1, steps), y[:, 1:]
-        kept = np.cumprod((y != self.blank) & (y >= 0), 1).astype(bool)
+        kept = self._kept(y)
         states = np.full((samples, 2 * y.shape[1] + 1), self.blank)  # blank, label, blank, label, …, blank
         states[:, 1::2] = np.where(kept, y, self.blank)
         skips = np.zeros(states.shape, bool)  # from label to label, past the blank between different ones

@@ -156,6 +156,12 @@ class WeightedSum(Loss):
         require_numbers(term.loss.kind, outputs[name])
         term.loss.check(outputs[name], target, classes)
 
+    def check_labels(self, outputs: Mapping[str, TensorType], target: np.ndarray) -> None:
+        """Each term can read the labels."""
+        answer, *_ = outputs
+        for term in self.terms:
+            term.loss.check_labels({answer: outputs[term.output or answer]}, target)
+
     def places(self, outputs: tuple[str, ...]) -> tuple[int, ...]:
         """Which of the outputs each term reads, by number."""
         return tuple(outputs.index(term.output) if term.output else 0 for term in self.terms)
@@ -165,6 +171,11 @@ class WeightedSum(Loss):
         terms = [dataclasses.replace(t, output=None) for t in self.terms if t.output in (None, answer)]
         kept: dict[str, Any] = {"terms": tuple(terms)}
         return dataclasses.replace(self, **kept)
+
+    @property
+    def ignored(self) -> int | None:
+        """The id that the first term ignores which ignores any."""
+        return next((t.loss.ignored for t in self.terms if t.loss.ignored is not None), None)
 
     def sums(self, output: np.ndarray, target: np.ndarray) -> tuple[Sum, Sum]:
         """Both sums of each term, all of which read one output: arrays (terms,)."""

@@ -45,7 +45,7 @@ class TopShare(Share):
             output = np.concatenate([np.zeros_like(output), output], axis=1)
         own = np.take_along_axis(output, target[:, None], axis=1)
         earlier = np.arange(output.shape[1]) < target[:, None]
-        rank = (output > own).sum(1) + ((output == own) & earlier).sum(1)
+        rank = (~(output <= own)).sum(1) + ((output == own) & earlier).sum(1)  # what is no number beats any label
         return np.asarray(rank < self.k)
 
 
@@ -58,7 +58,7 @@ class Accuracy(Metric):
 
     Args: none.
 
-    Shapes: logits (N, C), class ids (N,) -> scalar.
+    Shapes: logits (N, *, C), class ids (N, *) -> scalar.
     Weights: none.
     Errors: metric-needs-classes.
     Differs: Keras averages in float32.
@@ -79,7 +79,7 @@ class TopK(Metric):
     Args:
         k: From 1 to the number of classes.
 
-    Shapes: logits (N, C), class ids (N,) -> scalar.
+    Shapes: logits (N, *, C), class ids (N, *) -> scalar.
     Weights: none.
     Errors: metric-needs-classes, top-k-too-large.
     Differs: Keras counts every tie as a hit; torch.topk leaves the order of ties open.

@@ -46,7 +46,7 @@ class ConfusionMatrix(Metric):
 
     Args: none.
 
-    Shapes: logits (N, C), class ids (N,) -> C lists of C counts, rows are labels; no scalar.
+    Shapes: logits (N, *, C), class ids (N, *) -> C lists of C counts, rows are labels; no scalar.
     Weights: none.
     Errors: metric-needs-classes.
     Differs: nothing.

@@ -75,7 +75,7 @@ class Precision(ClassAverage):
         average: ``macro``, ``micro`` or ``weighted``; the last two add their name to the key.
         zero_division: Value of a class whose denominator is 0, from 0 to 1.
 
-    Shapes: logits (N, C), class ids (N,) -> scalar.
+    Shapes: logits (N, *, C), class ids (N, *) -> scalar.
     Weights: none.
     Errors: metric-needs-classes.
     Differs: Keras averages over absent classes too; scikit-learn is the same.
@@ -98,7 +98,7 @@ class Recall(ClassAverage):
         average: ``macro``, ``micro`` or ``weighted``; the last two add their name to the key.
         zero_division: Value of a class whose denominator is 0, from 0 to 1.
 
-    Shapes: logits (N, C), class ids (N,) -> scalar.
+    Shapes: logits (N, *, C), class ids (N, *) -> scalar.
     Weights: none.
     Errors: metric-needs-classes.
     Differs: Keras averages over absent classes too; scikit-learn is the same.
@@ -121,7 +121,7 @@ class F1(ClassAverage):
         average: ``macro``, ``micro`` or ``weighted``; the last two add their name to the key.
         zero_division: Value of a class whose denominator is 0, from 0 to 1.
 
-    Shapes: logits (N, C), class ids (N,) -> scalar.
+    Shapes: logits (N, *, C), class ids (N, *) -> scalar.
     Weights: none.
     Errors: metric-needs-classes.
     Differs: Keras averages over absent classes too; scikit-learn is the same.

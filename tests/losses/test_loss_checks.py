@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from dlrun.errors import DlrunError, DlrunErrors
@@ -97,3 +98,44 @@ def test_an_output_of_ids_has_no_loss() -> None:
     with pytest.raises(DlrunError) as caught:
         make("mse").check_outputs({"answer": TensorType((3,), "int")}, TensorType((3,)), None)
     assert caught.value.code == "output-dtype"
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "named"),
+    [
+        (make("softmax_cross_entropy"), [0, 3], "3"),
+        (make("softmax_cross_entropy", ignore_index=255), [0, 255, -1], "-1"),
+        (make("softmax_focal", ignore_index=0), [2, 9], "9"),
+        (make("dice"), [[0, 3]], "3"),
+        (make("dice", ignore_index=3), [[3, -2]], "-2"),
+        (make("ctc"), [[1, 3, 0]], "3"),
+        (make("ctc", frame_counts=True), [[9, 1, 5]], "5"),
+        (make("ctc", blank=2), [[0, 4, 2]], "4"),
+    ],
+)
+def test_ids_that_the_output_has_not(loss, labels, named) -> None:
+    y = np.array(labels)
+    outputs = {"answer": TensorType((*y.shape[1:], 3))}
+    terms = make("weighted_sum", terms=(Term(loss=make("adversarial")), Term(loss=loss, output="answer")))
+    for reads in (loss, terms):
+        with pytest.raises(DlrunError) as caught:
+            reads.check_labels(outputs, y)
+        assert caught.value.code == "label-out-of-range"
+        assert f"`{named}`" in caught.value.message and "the ids 0 to 2" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "output"),
+    [
+        (make("softmax_cross_entropy", ignore_index=255), [0, 255, 2], (3,)),
+        (make("softmax_cross_entropy"), [[0.5, 9.0, 0.0]], (3,)),
+        (make("dice", ignore_index=-1), [[-1, 2]], (2, 3)),
+        (make("dice"), [[0, 7]], (2, 1)),
+        (make("ctc"), [[1, 0, 9], [2, -1, 9]], (4, 3)),
+        (make("ctc", frame_counts=True), [[9, 1, 2]], (4, 3)),
+        (make("mse"), [7, -7], (1,)),
+        (make("softmax_cross_entropy"), np.zeros((0,), int), (3,)),
+    ],
+)
+def test_labels_that_are_read_as_they_are(loss, labels, output) -> None:
+    loss.check_labels({"answer": TensorType(output)}, np.array(labels))

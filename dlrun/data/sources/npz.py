@@ -25,30 +25,34 @@ class Npz(Source):
 
     ``x`` is (N, *shape), channels last; images of shape (N, height, width) get a channel axis.
     8-bit values stay as they are, all others become float32. An integer or boolean ``y`` of shape
-    (N,) or (N, 1) holds class ids from 0; any other ``y`` holds numbers. An optional array
-    ``class_names`` of strings in the training file names the classes.
+    (N,) or (N, 1) holds class ids from 0, and where ``classes`` says so one of any shape, an id for
+    each place; any other ``y`` holds numbers. An optional array ``class_names`` of strings in the
+    training file names the classes.
 
     Args:
         train: File of the training split; relative to ``data.root`` or the working folder.
         test: File of the test split, or none.
         classes: Number of classes; the largest label plus one when left out.
         scale: Factor that brings stored values to the unit range; 1/255 for 8-bit values, else 1.
+        ignore_label: A label that belongs to no class, such as 255 for places left out; the loss names it
+            as its ``ignore_index``.
     """
 
     train: str
     test: str | None = None
     classes: Annotated[int, Gt(0)] | None = None
     scale: Annotated[float, Gt(0)] | None = None
+    ignore_label: int | None = None
 
     def signature(self, place: Place) -> Signature:
-        train = _described(locate(self.train, place, "train"))
+        train = self._described(self.train, place, "train")
         described = {"train": train}
         if self.test is not None:
-            described["test"] = _described(locate(self.test, place, "test"))
+            described["test"] = self._described(self.test, place, "test")
             _check_alike(train, described["test"])
         target, classes = TensorType(train.y_shape), None
         if train.labels:
-            target = TensorType((), "int")
+            target = TensorType(train.y_shape, "int")
             classes = self._count_classes(described)
         return Signature(
             input=TensorType(train.x_shape),
@@ -58,13 +62,14 @@ class Npz(Source):
             sizes={split: d.samples for split, d in described.items() if d.samples},
             scale=self.scale or (1 / 255 if train.stored == "uint8" else 1.0),
             stored_dtype=train.stored,
+            ignore_label=self.ignore_label if train.labels else None,
         )
 
     def load(self, split: Split, place: Place) -> Samples:
         name = self.train if split == "train" else self.test
         if name is None:
             raise DlrunError("missing-split", "`data.source.test` names no file.", path=("data", "source", "test"))
-        d = _described(locate(name, place, split))
+        d = self._described(name, place, split)
         x = load_array(d.path, "x").astype(d.stored, order="C", copy=False).reshape(d.samples, *d.x_shape)
         if d.stored != "uint8" and not np.isfinite(x).all():
             raise _bad(d.path, "not-finite", "`x` holds NaN or infinite values")
@@ -90,35 +95,44 @@ class Npz(Source):
                 raise DlrunError("unreadable-file", f"`{path}` is neither a `.npy` nor a `.npz` file.")
         return out
 
+    def _described(self, name: str, place: Place, split: Split) -> _Described:
+        return _described(locate(name, place, split), self.classes is not None)
+
     def _count_classes(self, described: dict[str, _Described]) -> int:
         """Classes as stated or counted; every label is looked at."""
         highest = -1
         for d in described.values():
             y = _read_labels(d)
-            if len(y) and y.min() < 0:
-                raise _bad(d.path, "label-out-of-range", f"`y` has the label `{y.min()}`; class ids begin at 0")
-            highest = max(highest, int(y.max()) if len(y) else -1)
-            if self.classes is not None and highest >= self.classes:
+            y = y[y != self.ignore_label] if self.ignore_label is not None else y
+            if y.size and y.min() < 0:
                 raise _bad(
-                    d.path, "label-out-of-range", f"`y` has the label `{highest}`, but `classes` is {self.classes}"
+                    d.path, "label-out-of-range", f"`y` has the label `{y.min()}`; class ids begin at 0", _IGNORE
                 )
+            highest = max(highest, int(y.max()) if y.size else -1)
+            if self.classes is not None and highest >= self.classes:
+                said = f"`y` has the label `{highest}`, but `classes` is {self.classes}"
+                raise _bad(d.path, "label-out-of-range", said, _IGNORE)
         return self.classes or highest + 1
 
 
 class _Described:
     """What the headers of one file say, checked."""
 
-    def __init__(self, path: Path, x: tuple[Shape, np.dtype], y: tuple[Shape, np.dtype]) -> None:
+    def __init__(self, path: Path, x: tuple[Shape, np.dtype], y: tuple[Shape, np.dtype], ids: bool) -> None:
         (x_shape, x_dtype), (y_shape, y_dtype) = x, y
         self.path = path
         self.samples = x_shape[0]
         self.x_shape: Shape = (*x_shape[1:], 1) if len(x_shape) == 3 else x_shape[1:]
         self.stored = "uint8" if x_dtype in (np.dtype("u1"), np.dtype("?")) else "float32"
-        self.labels = y_dtype.kind in "iub" and y_shape[1:] in ((), (1,))
-        self.y_shape: Shape = () if self.labels else y_shape[1:]
+        single = y_shape[1:] in ((), (1,))
+        self.labels = y_dtype.kind in "iub" and (single or ids)
+        self.y_shape: Shape = () if self.labels and single else y_shape[1:]
 
 
-def _described(path: Path) -> _Described:
+_IGNORE = "If it marks places of no class, name it in `ignore_label`."
+
+
+def _described(path: Path, ids: bool) -> _Described:
     headers = array_headers(path)
     for name in ("x", "y"):
         if name not in headers:
@@ -133,13 +147,13 @@ def _described(path: Path) -> _Described:
     x, y = headers["x"], headers["y"]
     if x[0][0] != y[0][0]:
         raise _bad(path, "length-mismatch", f"`x` has `{x[0][0]}` samples and `y` `{y[0][0]}`; they must be as many")
-    return _Described(path, x, y)
+    return _Described(path, x, y, ids)
 
 
 def _read_labels(d: _Described) -> np.ndarray:
     y = load_array(d.path, "y")
     if d.labels:
-        return y.reshape(d.samples).astype(np.int64)
+        return y.reshape(d.samples, *d.y_shape).astype(np.int64)
     y = y.astype(np.float32)
     if not np.isfinite(y).all():
         raise _bad(d.path, "not-finite", "`y` holds NaN or infinite values")
@@ -182,5 +196,5 @@ def _fitted(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _bad(path: Path, code: str, detail: str) -> DlrunError:
-    return DlrunError(code, f"`{path}`: {detail}.", path=("data", "source"))
+def _bad(path: Path, code: str, detail: str, hint: str | None = None) -> DlrunError:
+    return DlrunError(code, f"`{path}`: {detail}.", path=("data", "source"), hint=hint)

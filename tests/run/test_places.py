@@ -1,0 +1,76 @@
+"""Class ids per place: trained, evaluated and compared on both backends, places of no class left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlrun.config import compose
+from dlrun.errors import DlrunErrors
+from dlrun.run.train import train
+
+UNET = """\
+task: classification
+data:
+  source: {{name: npz, train: masks.npz, test: masks.npz, classes: 3, ignore_label: 255}}
+  batch_size: 8
+  validation: 8
+model: {{name: unet, filters: 2, depth: 1}}
+loss: {loss}
+metrics: [accuracy, {{top_k: {{k: 2}}}}, f1, confusion_matrix]
+train: {{epochs: 1}}
+"""
+SEQUENCES = """\
+task: classification
+data:
+  source: {name: random, shape: [11], dtype: int, vocabulary: 9, lowest: 1, target: [6], classes: 9, samples: 24}
+  batch_size: 8
+  validation: 8
+model: {name: seq2seq_transformer, vocabulary: 9, source_length: 5, units: 8, heads: 2, depth: 1}
+train: {epochs: 1}
+"""
+
+
+@pytest.fixture(autouse=True)
+def masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, (24, 8, 8)).astype(np.uint8)
+    y[:, :2] = 255
+    np.savez("masks.npz", x=rng.integers(0, 256, (24, 8, 8, 1), dtype=np.uint8), y=y)
+    return y
+
+
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+def test_a_mask_of_class_ids_is_learnt_and_its_void_left_out(backend: str, masks: np.ndarray) -> None:
+    Path("unet.yaml").write_text(UNET.format(loss="{name: softmax_cross_entropy, ignore_index: 255}"))
+    metrics = train(compose(["recipe=unet.yaml", f"backend={backend}"])).metrics
+    counted = np.array(metrics["test_confusion_matrix"])
+    assert counted.sum() == (masks != 255).sum() and (counted.sum(1) == np.bincount(masks[masks != 255])).all()
+    assert metrics["test_accuracy"] == pytest.approx(np.trace(counted) / counted.sum())
+    assert metrics["test_accuracy"] <= metrics["test_top_2"] <= 1 and np.isfinite(metrics["val_loss"])
+
+
+def test_a_loss_that_would_read_the_void_is_refused() -> None:
+    Path("unet.yaml").write_text(UNET.format(loss="softmax_cross_entropy"))
+    with pytest.raises(DlrunErrors) as caught:
+        compose(["recipe=unet.yaml"]).plan  # noqa: B018
+    (error,) = caught.value.errors
+    assert error.code == "label-not-ignored" and "`255`" in str(error) and "ignore_index: 255" in str(error)
+
+
+def test_void_that_is_not_declared_is_out_of_range() -> None:
+    text = UNET.format(loss="{name: softmax_cross_entropy, ignore_index: 255}")
+    Path("unet.yaml").write_text(text.replace(", ignore_label: 255", ""))
+    with pytest.raises(DlrunErrors) as caught:
+        compose(["recipe=unet.yaml"]).plan  # noqa: B018
+    assert caught.value.errors[0].code == "label-out-of-range" and "ignore_label" in str(caught.value.errors[0])
+
+
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+def test_a_class_per_token_is_evaluated(backend: str) -> None:
+    Path("tokens.yaml").write_text(SEQUENCES)
+    metrics = train(compose(["recipe=tokens.yaml", f"backend={backend}"])).metrics
+    assert 0 <= metrics["val_accuracy"] <= 1 and np.isfinite(metrics["val_loss"])
