@@ -55,6 +55,13 @@ class Plan:
         """numpy dtype of the samples that the model reads: int64 for ids, else as ``array_dtype``."""
         return "int64" if self.graph.input.dtype == "int" else self.array_dtype
 
+    def check_labels(self, y: np.ndarray) -> None:
+        """Raise DlrunError, ``label-out-of-range``, unless what is minimised can read these labels (N, *)."""
+        outputs = dict(zip(self.outputs, self.graph.output_types, strict=True))
+        loss, phases = self.recipe.loss, self.recipe.train.phases
+        for read in [phase.minimised for phase in phases] if loss is None else [loss]:
+            read.check_labels(outputs, y)
+
     def initial_weights(self) -> dict[str, np.ndarray]:
         """Every weight at the start, by canonical name, in canonical layout."""
         return {

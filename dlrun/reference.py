@@ -143,7 +143,7 @@ def support(cls: type, backend: str) -> str:
 
     if issubclass(cls, Composite):
         return COMPOSED
-    lowered, refused = _lowerings(backend)
+    lowered, refused = lowerings(Path(__file__).parent / "backends" / backend)
     name = f"{cls.__module__}.{cls.__qualname__}"
     if name in lowered:
         return NATIVE
@@ -151,11 +151,10 @@ def support(cls: type, backend: str) -> str:
 
 
 @functools.cache
-def _lowerings(backend: str) -> tuple[frozenset[str], dict[str, str]]:
-    """Classes that a backend's sources lower, and those they refuse, by full name."""
+def lowerings(folder: Path) -> tuple[frozenset[str], dict[str, str]]:
+    """Classes that a backend's sources lower, and those that its ``UNSUPPORTED`` names with a reason, by full name."""
     lowered: set[str] = set()
     refused: dict[str, str] = {}
-    folder = Path(__file__).parent / "backends" / backend
     for path in sorted(folder.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         names = _imported(tree)

@@ -12,6 +12,7 @@ from dlrun.data.transforms import combined_affine
 from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.graph import Graph, Layer, LayerList, Model, TensorType
 from dlrun.graph import build_model as build
+from dlrun.graph.batch import smallest_batch
 from dlrun.graph.own import missing_forms
 from dlrun.layers.linear import Dense
 from dlrun.models.native import Native, for_backend, native_graph
@@ -89,11 +90,12 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
             error.path = ("metrics", i, *error.path[1:])
             errors.append(error)
     _check_train(recipe, train, validation, errors)
-    if errors:
-        raise DlrunErrors(errors)
     steps = math.ceil(train / recipe.data.batch_size)
     if recipe.train.limit_batches is not None:
         steps = min(steps, recipe.train.limit_batches)
+    _check_batches(recipe, graph, train, steps, errors)
+    if errors:
+        raise DlrunErrors(errors)
     affine = combined_affine(recipe.data.preprocess, signature.scale, signature.input.shape[-1])
     return Plan(recipe, signature, graph, affine, train, validation, steps)
 
@@ -111,6 +113,16 @@ def _minimised(
                 f"`{recipe.task}` has no loss of its own, and the recipe says none.",
                 path=("loss",),
                 hint="Write `loss`, or `train.phases` with a loss for each part of the model.",
+            )
+        ]
+    label = signature.ignore_label
+    if label is not None and signature.classes is not None and recipe.loss.ignored != label:
+        return [
+            DlrunError(
+                "label-not-ignored",
+                f"the data's label `{label}` belongs to no class, and `{recipe.loss.kind}` would read it.",
+                path=("loss",),
+                hint=f"Use a loss with `ignore_index: {label}`, such as `softmax_cross_entropy`.",
             )
         ]
     try:
@@ -254,6 +266,16 @@ def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[Dlr
                 hint="Valid: " + ", ".join(f"`{n}`" for n in names) + ".",
             )
         )
+
+
+def _check_batches(recipe: Recipe, graph: Graph, samples: int, steps: int, errors: list[DlrunError]) -> None:
+    """The last batch of an epoch is the smallest, where the epoch is not cut short before it."""
+    size, parts = recipe.data.batch_size, recipe.train.micro_batches
+    if parts <= size <= samples:  # anything else is wrong in itself
+        try:
+            smallest_batch(graph, parts).check(min(size, samples - (steps - 1) * size))
+        except DlrunError as error:
+            errors.append(error)
 
 
 def monitor_names(recipe: Recipe) -> tuple[str, ...]:

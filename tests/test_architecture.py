@@ -79,7 +79,7 @@ DIRECTIONS = {
     "dlrun.config": {*DESCRIBED, "dlrun", "dlrun.resolve", "dlrun.backends", "dlrun.models", "dlrun.extensions"},
     "dlrun.backends.torch": {*DESCRIBED, "dlrun.backends", "dlrun.models", "dlrun.targets"},
     "dlrun.backends.tensorflow": {*DESCRIBED, "dlrun.backends", "dlrun.models", "dlrun.targets"},
-    "dlrun.backends": DESCRIBED,
+    "dlrun.backends": {*DESCRIBED, "dlrun.models"},
     "dlrun.export": {*DESCRIBED, "dlrun", "dlrun.backends", "dlrun.run", "dlrun.config"},
     "dlrun.run": {
         *DESCRIBED,
@@ -91,7 +91,7 @@ DIRECTIONS = {
         "dlrun.extensions",
         "dlrun.weights",
     },
-    "dlrun.compare": {*DESCRIBED, "dlrun", "dlrun.backends", "dlrun.config", "dlrun.run"},
+    "dlrun.compare": {*DESCRIBED, "dlrun", "dlrun.backends", "dlrun.config", "dlrun.run", "dlrun.weights"},
     "dlrun.cli": {
         *DESCRIBED,
         "dlrun",

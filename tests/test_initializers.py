@@ -122,6 +122,22 @@ def test_identity_passes_its_input_on() -> None:
     assert w.sum() == 4
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["conv1d", "conv1d_transpose"])
+def test_a_convolution_that_starts_as_the_identity_is_one(kind: str, kernel: int) -> None:
+    """With ``same`` padding, of an even kernel too."""
+    torch = pytest.importorskip("torch")
+    from dlrun.backends.torch.model import build
+    from dlrun.graph import TensorType, build_graph, layers
+
+    spec = layers.get(kind)(filters=3, kernel=kernel, padding="same", kernel_initializer="identity")
+    graph = build_graph([spec], TensorType((7, 3)))
+    weights = {n: initialize(w.initializer, w.shape, 0, n) for n, w in graph.weights()}
+    model = build(graph, weights, torch.device("cpu"), torch.float64)
+    x = torch.randn(2, 7, 3, dtype=torch.float64)
+    assert torch.equal(model.module(x), x)
+
+
 def test_orthogonal_gain() -> None:
     w = initialize(Orthogonal(gain=3.0), (6, 4), 0, "w")
     np.testing.assert_allclose(w.T @ w, 9 * np.eye(4), atol=1e-12)

@@ -9,7 +9,7 @@ import pytest
 
 from dlrun.backends import BACKENDS
 from dlrun.errors import DlrunError
-from dlrun.reference import COMPOSED, NATIVE, entries, entry, find, pages, registries, support
+from dlrun.reference import COMPOSED, NATIVE, entries, entry, find, lowerings, pages, registries, support
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWERED = ("layers", "losses", "optimizers")
@@ -63,6 +63,19 @@ def test_the_support_table_is_what_the_backend_really_has(backend: str) -> None:
             said = support(cls, backend)
             assert (said == NATIVE) == (cls in lowered), (backend, kind, said)
             assert said in (NATIVE, COMPOSED) or len(said) > 15, (backend, kind, said)
+
+
+def test_a_gap_is_read_with_its_reason(tmp_path: Path) -> None:
+    """No backend has one now; the next may."""
+    (tmp_path / "lowering.py").write_text(
+        "from dlrun.layers import conv, norm as of_norm\n"
+        'UNSUPPORTED: dict[type, str] = {conv.Conv3D: "no volumes", of_norm.LayerNorm: "later"}\n'
+        "@lowers(conv.Conv1D)\n@lowers(conv.Conv2D)\ndef both(layer, node): ...\n"
+    )
+    conv, norm = "dlrun.layers.conv.", "dlrun.layers.norm."
+    lowered, refused = lowerings(tmp_path)
+    assert lowered == {conv + "Conv1D", conv + "Conv2D"}
+    assert refused == {conv + "Conv3D": "no volumes", norm + "LayerNorm": "later"}
 
 
 def test_listing_loads_no_framework() -> None:

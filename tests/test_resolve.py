@@ -124,6 +124,45 @@ CASES: dict[str, tuple[dict[str, Any], Signature, tuple[str | int, ...], str]] =
 }
 
 
+def normalised(*before: str, **fields: Any) -> LayerList:
+    names = (*before, "batch_norm", "flatten")
+    norm = {"batch_norm": fields}
+    return LayerList(layers=(*(layers.get(n)(**norm.get(n, {})) for n in names), layers.get("dense")()))
+
+
+@pytest.mark.parametrize(
+    ("model", "batch", "train", "needed"),
+    [
+        (normalised("flatten"), 111, {}, 2),
+        (normalised("flatten"), 3, {}, 2),
+        (normalised("flatten"), 7, {"micro_batches": 4}, 8),
+        (normalised("flatten"), 333, {"micro_batches": 2}, 4),
+        (normalised("flatten", "relu"), 1, {"limit_batches": 3}, 2),
+    ],
+)
+def test_a_batch_with_nothing_to_average(model: LayerList, batch: int, train: dict[str, Any], needed: int) -> None:
+    (error,) = mistakes(model=model, data=data(batch_size=batch), train=Train(**train))
+    assert (error.code, error.path, error.exit_code) == ("batch-too-small", ("data", "batch_size"), 2)
+    smallest = batch if train.get("limit_batches") else 1000 % batch
+    assert f"a batch of `{smallest}`" in error.message and "`batch_norm_1` one value" in error.message
+    assert f"at least {needed} samples" in error.message
+    assert ("micro_batches" in (error.hint or "")) == ("micro_batches" in train)
+
+
+@pytest.mark.parametrize(
+    ("model", "batch", "train"),
+    [
+        (normalised("flatten"), 111, {"limit_batches": 9}),
+        (normalised("flatten"), 500, {"micro_batches": 250}),
+        (normalised("flatten"), 998, {}),
+        (normalised("flatten", trainable=False), 111, {"micro_batches": 111}),
+        (normalised(), 111, {"micro_batches": 111}),
+    ],
+)
+def test_a_batch_with_two_values_to_average(model: LayerList, batch: int, train: dict[str, Any]) -> None:
+    plan(model=model, data=data(batch_size=batch), train=Train(**train))
+
+
 @pytest.mark.parametrize("code", CASES)
 def test_mistake(code: str) -> None:
     sections, signature, path, words = CASES[code]

@@ -78,6 +78,10 @@ def _unread(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.name not in read]
 
 
+MOST_LAYERS = 10_000
+"""Beyond it a model is a slip of the pen, and no backend could build its graph."""
+
+
 class Builder:
     """Collects nodes and mistakes while layers are added."""
 
@@ -181,6 +185,13 @@ class Builder:
             self._types[name] = None
             return name
         known: list[TensorType] = [t for t in types if t is not None]
+        if len(self.nodes) >= MOST_LAYERS:  # outside `try`: it ends the whole composite, however often that repeats
+            raise DlrunError(
+                "too-many-layers",
+                f"the model has more than {MOST_LAYERS:,} layers.",
+                path=path,
+                hint="Lower `times` of a `repeat`.",
+            )
         try:
             low, high = spec.arity
             if len(known) < low or (high is not None and len(known) > high):
@@ -194,29 +205,30 @@ class Builder:
                 return self._expand(spec, name, inputs, path)
             output = spec.infer(*known)
             weights = spec.weights(*known)
-            shares = self._owner(spec, weights)
+            owner = self._owner(spec, weights)
         except DlrunError as error:
             error.path = (*path, *error.path) if error.path[: len(path)] != path else error.path
             self.errors.append(error)
             self._types[name] = None
             return name
         self._types[name] = output
-        if self._held and spec.trainable:
-            spec = dataclasses.replace(spec, trainable=False)
-        if not spec.trainable:
+        trainable = spec.trainable and not self._held if owner is None else owner.layer.trainable
+        if trainable != spec.trainable:
+            spec = dataclasses.replace(spec, trainable=trainable)
+        if not trainable:
             weights = tuple(dataclasses.replace(w, trainable=False) for w in weights)
-        own, shared = (weights, ()) if shares is None else ((), weights)
+        own, shares, shared = (weights, None, ()) if owner is None else ((), owner.name, weights)
         self.nodes.append(Node(name, spec, inputs, tuple(known), output, own, path, shares, shared))
         activation = getattr(spec, "activation", None)
         if activation is not None:
             return self._activate(name, activation, path)
         return name
 
-    def _owner(self, spec: Layer, weights: tuple[Weight, ...]) -> str | None:
+    def _owner(self, spec: Layer, weights: tuple[Weight, ...]) -> Node | None:
         """The node whose weights ``spec`` shares, or None.
 
         Raises:
-            DlrunError: ``unknown-share`` and ``share-mismatch``.
+            DlrunError: ``unknown-share``, ``share-mismatch`` and ``contradiction``.
         """
         if spec.share is None:
             return None
@@ -239,7 +251,15 @@ class Builder:
                 path=("share",),
                 hint="Layers that share weights must declare the same ones, of the same shapes.",
             )
-        return owner.name
+        if owner.layer.trainable and not spec.trainable:
+            raise DlrunError(
+                "contradiction",
+                f"`trainable: false` beside `share: {spec.share}`: its weights are those of `{owner.name}`, which are "
+                "trained.",
+                path=("trainable",),
+                hint=f"Set `trainable: false` on `{owner.name}`, or leave it out here.",
+            )
+        return owner
 
     def _activate(self, name: str, activation: str, path: Path) -> str:
         cls = layers.get(activation) if activation in layers else None

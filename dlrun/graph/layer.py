@@ -57,7 +57,7 @@ class Layer:
         name: The user's own name for the layer, or None for an automatic one.
         inputs: Names of the layers it reads, or None for the one before it.
         trainable: Whether its weights are updated; batch normalisation that is not uses its running statistics.
-        share: Name of an earlier layer whose weights it uses instead of its own.
+        share: Name of an earlier layer whose weights it uses instead of its own; they are trained if that layer's are.
     """
 
     kind: ClassVar[str] = ""
@@ -87,6 +87,10 @@ class Layer:
     def flops(self, *inputs: TensorType) -> int:
         """Floating-point operations of one sample's forward pass (a multiply-add counts 2)."""
         return 0
+
+    def smallest_batch(self, *inputs: TensorType) -> int:
+        """Samples that it needs at once in training."""
+        return 1
 
 
 layers: Registry[Layer] = Registry("layer", home="dlrun.layers", group="dlrun.layers")
@@ -146,6 +150,12 @@ def require_float(kind: str, *inputs: TensorType) -> None:
                 f"`{kind}` needs numbers, got {x} of dtype `{x.dtype}`.",
                 hint="Ids go through `embedding` first.",
             )
+
+
+def require_sequence(kind: str, x: TensorType) -> None:
+    """Raise unless ``x`` is a sequence of vectors."""
+    require_float(kind, x)
+    require_rank(kind, x, 2, "length, channels")
 
 
 def pair(value: int | Sequence[int]) -> tuple[int, int]:

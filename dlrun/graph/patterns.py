@@ -199,10 +199,17 @@ def frozen(graph: Graph, patterns: Sequence[str]) -> Graph:
     """The graph with every matching weight not trained.
 
     A layer all of whose weights match is as with `trainable: false`: batch normalisation then uses its running
-    statistics in training too.
+    statistics in training too. A layer that shares weights is as their owner.
     """
+    found: dict[str, Node] = {}
 
     def held(node: Node) -> Node:
+        if node.shares is not None:
+            owner = found[node.shares]
+            kept = {w.name: w.trainable for w in owner.weights}
+            shared = tuple(dataclasses.replace(w, trainable=kept[w.name]) for w in node.shared)
+            layer = dataclasses.replace(node.layer, trainable=owner.layer.trainable)
+            return dataclasses.replace(node, shared=shared, layer=layer)
         names = [any(fnmatchcase(f"{node.name}.{w.name}", p) for p in patterns) for w in node.weights]
         if not any(names):
             return node
@@ -212,4 +219,6 @@ def frozen(graph: Graph, patterns: Sequence[str]) -> Graph:
         layer = dataclasses.replace(node.layer, trainable=False) if all(names) else node.layer
         return dataclasses.replace(node, weights=weights, layer=layer)
 
-    return dataclasses.replace(graph, nodes=tuple(held(node) for node in graph.nodes))
+    for node in graph.nodes:  # an owner stands before those that share its weights
+        found[node.name] = held(node)
+    return dataclasses.replace(graph, nodes=tuple(found.values()))

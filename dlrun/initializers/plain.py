@@ -186,7 +186,7 @@ class Identity(Initializer):
     """What goes in comes out.
 
     W[i, j] = k if i = j else 0, with k the gain, i the input and j the output; in a convolution at the window's
-    middle cell, 0 elsewhere.
+    middle cell, of two the first, and 0 elsewhere. With `same` padding that cell lies over the output's own place.
 
     Args:
         gain: k.
@@ -194,7 +194,7 @@ class Identity(Initializer):
     Shapes: two axes or more.
     Weights: none.
     Errors: initializer-shape.
-    Differs: Keras' refuses convolutions; torch calls that one dirac_.
+    Differs: Keras' refuses convolutions; torch's dirac_ takes the second of two middle cells.
     Source: none.
     """
 
@@ -205,7 +205,7 @@ class Identity(Initializer):
 
     def draw(self, g: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
         w = np.zeros(shape)
-        w[tuple(n // 2 for n in shape[:-2])] = self.gain * np.eye(shape[-2], shape[-1])
+        w[tuple((n - 1) // 2 for n in shape[:-2])] = self.gain * np.eye(shape[-2], shape[-1])
         return w
 
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt
 
 from dlrun.described import described
 from dlrun.errors import DlrunError
-from dlrun.graph.layer import Composite, Example, Layer, layers, require_float, require_mask, require_rank
+from dlrun.graph.layer import Composite, Example, Layer, layers, require_mask, require_sequence
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial
 
@@ -17,11 +17,6 @@ Positive = Annotated[int, Gt(0)]
 Rate = Annotated[float, Ge(0), Lt(1)]
 _X, _LONG = TensorType((5, 6)), TensorType((7, 6))
 _MASK, _LONG_MASK = TensorType((5,), "int"), TensorType((7,), "int")
-
-
-def _require_sequence(kind: str, x: TensorType) -> None:
-    require_float(kind, x)
-    require_rank(kind, x, 2, "length, channels")
 
 
 def _divided(kind: str, x: TensorType, field: str, heads: int) -> int:
@@ -114,7 +109,7 @@ class DotProductAttention(Layer):
     def infer(self, *inputs: TensorType) -> TensorType:
         query, key, value = inputs[:3]
         for x in inputs[:3]:
-            _require_sequence(self.kind, x)
+            require_sequence(self.kind, x)
         for mask in inputs[3:]:
             require_mask(self.kind, mask, key.shape[0])
         groups = _groups(self.heads, self.kv_heads)
@@ -166,7 +161,7 @@ class _Projected(Composite):
         """Queries from ``x``, keys and values from ``memory``; returns the output's name."""
         wide: TensorType = sub.type(x)
         for name in dict.fromkeys((x, memory)):
-            _require_sequence(self.kind, sub.type(name))
+            require_sequence(self.kind, sub.type(name))
         units = self.head_units or _divided(self.kind, wide, "heads", self.heads)
         groups = _groups(self.heads, self.kv_heads)
 

@@ -7,11 +7,10 @@ from typing import ClassVar, Literal
 
 from dlrun.described import described
 from dlrun.errors import DlrunError
-from dlrun.graph.layer import Example, Layer, Weight, layers, require_float, require_rank
+from dlrun.graph.layer import Example, Layer, Weight, layers
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial, check_initializer
 from dlrun.layers.window import (
-    AXES,
     Cells,
     Padding,
     Padding2,
@@ -22,23 +21,22 @@ from dlrun.layers.window import (
     Size3,
     Window,
     per_axis,
+    require_grid,
 )
 
 Causal = Literal["valid", "same", "causal"] | Cells | tuple[tuple[Cells, Cells]]
 
 
 @described
-class Conv(Layer):
-    """What convolutions over any number of axes have in common."""
+class SlidingKernel(Layer):
+    """What layers that move a kernel over any number of axes have in common."""
 
     rank: ClassVar[int]
 
-    filters: Positive
     kernel: int | tuple[int, ...]
     stride: int | tuple[int, ...] = 1
     dilation: int | tuple[int, ...] = 1
     padding: Padding = "valid"
-    groups: Positive = 1
     activation: str | None = None
     bias: bool = True
     kernel_initializer: Initial = "glorot_uniform"
@@ -53,12 +51,28 @@ class Conv(Layer):
         """Zeros added (before, after) on each spatial axis of an input."""
         return self.window().pads(x.shape[: self.rank])
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        require_float(self.kind, x)
-        require_rank(self.kind, x, self.rank + 1, ", ".join((*AXES[self.rank], "channels")))
+    def positions(self, x: TensorType) -> tuple[int, ...]:
+        """How many windows fit along each axis of an input.
+
+        Raises:
+            DlrunError: When input, initializers or window are wrong.
+        """
+        require_grid(self.kind, x, self.rank)
         check_initializer(self.kernel_initializer, "kernel_initializer")
         check_initializer(self.bias_initializer, "bias_initializer")
+        return self.window().check(self.kind, x)
+
+
+@described
+class Conv(SlidingKernel):
+    """What convolutions over any number of axes have in common."""
+
+    filters: Positive
+    groups: Positive = 1
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        positions = self.positions(x)
         for what, count in (("the input's channels", x.shape[-1]), ("`filters`", self.filters)):
             if count % self.groups:
                 raise DlrunError(
@@ -67,7 +81,7 @@ class Conv(Layer):
                     path=("groups",),
                     hint="Use a number of groups that divides both, or 1.",
                 )
-        return TensorType((*self.window().check(self.kind, x), self.filters))
+        return TensorType((*positions, self.filters))
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         size = self.window().size

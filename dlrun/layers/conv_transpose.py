@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from dlrun.described import described
 from dlrun.errors import DlrunError
-from dlrun.graph.layer import Example, Layer, Weight, layers, require_float, require_rank
+from dlrun.graph.layer import Example, Layer, Weight, layers
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial, check_initializer
-from dlrun.layers.window import AXES, Cells, Positive, Size2, Size3, per_axis
+from dlrun.layers.window import AXES, Cells, Positive, Size2, Size3, per_axis, require_grid
 
 Style = Literal["valid", "same"]
 
@@ -70,8 +70,7 @@ class ConvTranspose(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        require_float(self.kind, x)
-        require_rank(self.kind, x, self.rank + 1, ", ".join((*AXES[self.rank], "channels")))
+        require_grid(self.kind, x, self.rank)
         check_initializer(self.kernel_initializer, "kernel_initializer")
         check_initializer(self.bias_initializer, "bias_initializer")
         self._check_output_padding()

@@ -6,45 +6,22 @@ import math
 from typing import Any, ClassVar
 
 from dlrun.described import described
-from dlrun.graph.layer import Composite, Example, Layer, Weight, layers, require_float, require_rank
+from dlrun.graph.layer import Composite, Example, Weight, layers
 from dlrun.graph.tensor import TensorType
-from dlrun.initializers import Initial, check_initializer
-from dlrun.layers.conv import Causal
-from dlrun.layers.window import AXES, Padding, Padding2, Pads, Positive, Size2, Window, per_axis
+from dlrun.initializers import Initial
+from dlrun.layers.conv import Causal, SlidingKernel
+from dlrun.layers.window import Padding, Padding2, Positive, Size2
 
 
 @described
-class DepthwiseConv(Layer):
+class DepthwiseConv(SlidingKernel):
     """What depthwise convolutions over any number of axes have in common."""
 
-    rank: ClassVar[int]
-
-    kernel: int | tuple[int, ...]
     multiplier: Positive = 1
-    stride: int | tuple[int, ...] = 1
-    dilation: int | tuple[int, ...] = 1
-    padding: Padding = "valid"
-    activation: str | None = None
-    bias: bool = True
-    kernel_initializer: Initial = "glorot_uniform"
-    bias_initializer: Initial = "zeros"
-
-    def window(self) -> Window:
-        """The kernel as a window that moves."""
-        size, stride, dilation = (per_axis(v, self.rank) for v in (self.kernel, self.stride, self.dilation))
-        return Window(size, stride, dilation, self.padding)
-
-    def pads(self, x: TensorType) -> Pads:
-        """Zeros added (before, after) on each spatial axis of an input."""
-        return self.window().pads(x.shape[: self.rank])
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        require_float(self.kind, x)
-        require_rank(self.kind, x, self.rank + 1, ", ".join((*AXES[self.rank], "channels")))
-        check_initializer(self.kernel_initializer, "kernel_initializer")
-        check_initializer(self.bias_initializer, "bias_initializer")
-        return TensorType((*self.window().check(self.kind, x), x.shape[-1] * self.multiplier))
+        return TensorType((*self.positions(x), x.shape[-1] * self.multiplier))
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         size, channels = self.window().size, inputs[0].shape[-1]

@@ -18,20 +18,19 @@ _IDS = TensorType((5,), "int")
 class Embedding(Layer):
     """A learned vector for each id.
 
-    y = m E[i], with i the id, E the table and m the multiplier. The padding id's row gets no gradient.
+    y = m E[i], with i the id, E the table and m the multiplier. The padding id's row gets a gradient of 0.
 
     Args:
         vocabulary: Number of ids, 0 to vocabulary - 1.
         units: Length of each vector.
-        padding: Id whose row is left as it started, or none.
+        padding: Id whose row the loss does not move, or none; penalties and weight decay do.
         multiplier: m; the Transformer's is the square root of units.
         initializer: How E starts.
 
     Shapes: (N, *) ids -> (N, *, units).
     Weights: ``table`` (vocabulary, units).
     Errors: wrong-dtype, padding-outside, unknown-initializer.
-    Differs: torch starts E as a unit normal with the padding row 0, Keras uniformly in 0.05; weight decay moves
-        the padding row in both.
+    Differs: torch starts E as a unit normal with the padding row 0, Keras uniformly in 0.05.
     Source: Bengio et al. 2003.
     """
 

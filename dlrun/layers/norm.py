@@ -51,7 +51,7 @@ class BatchNorm(_Norm):
 
     Shapes: (N, *, C) -> (N, *, C).
     Weights: ``scale`` (C,); ``shift`` (C,); ``mean`` (C,) and ``variance`` (C,) not trained.
-    Errors: wrong-dtype; a batch with one value per channel stops the run (batch-too-small).
+    Errors: wrong-dtype; batch-too-small where a training batch would have one value per channel.
     Differs: Keras' momentum is 1 - k with default 0.99, its epsilon 1e-3, its running variance biased.
     Source: Ioffe & Szegedy 2015.
     """
@@ -80,6 +80,10 @@ class BatchNorm(_Norm):
 
     def flops(self, *inputs: TensorType) -> int:
         return 2 * inputs[0].size
+
+    def smallest_batch(self, *inputs: TensorType) -> int:
+        (x,) = inputs
+        return 2 if self.trainable and x.size == x.shape[-1] else 1  # a variance needs two values
 
 
 @layers("layer_norm")

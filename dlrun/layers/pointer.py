@@ -7,7 +7,17 @@ from typing import Annotated, Any
 from annotated_types import Gt
 
 from dlrun.errors import DlrunError
-from dlrun.graph.layer import Composite, Example, Layer, layers, require_float, require_ids, require_mask, require_rank
+from dlrun.graph.layer import (
+    Composite,
+    Example,
+    Layer,
+    layers,
+    require_float,
+    require_ids,
+    require_mask,
+    require_rank,
+    require_sequence,
+)
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial
 
@@ -62,11 +72,12 @@ class PointerLogits(Layer):
 
     y[t, v] = log(g[t] p[t, v] + (1 - g[t]) sum over s with i[s] = v of a[t, s]), with p the softmax of the logits,
     a the softmax of the scores over the kept s, g the sigmoid of the gate and i the source ids. Shares of a below
-    1e-30 count as 0. The softmax of y is the probability itself, so that y can stand where logits are read.
+    1e-30 count as 0, and the share of an id that is none of the vocabulary's, 0 to V - 1, is lost. The softmax of y is
+    the probability itself, in proportion where shares are lost, so that y can stand where logits are read.
 
     Args: none.
 
-    Shapes: logits (N, T, V), scores (N, T, S), gate (N, T, 1), source ids (N, S) below V, optionally a mask (N, S)
+    Shapes: logits (N, T, V), scores (N, T, S), gate (N, T, 1), source ids (N, S), optionally a mask (N, S)
         -> (N, T, V).
     Weights: none.
     Errors: wrong-dtype, wrong-rank, shape-mismatch, mask-length.
@@ -143,8 +154,7 @@ class CopyHead(Composite):
     def expand(self, sub: Any, *inputs: str) -> str:
         x, memory, source, *mask = inputs
         for name in (x, memory):
-            require_float(self.kind, sub.type(name))
-            require_rank(self.kind, sub.type(name), 2, "length, channels")
+            require_sequence(self.kind, sub.type(name))
         units = self.units or sub.type(x).shape[1]
         start = {"kernel_initializer": self.kernel_initializer, "trainable": self.trainable}
         logits = sub.add(
@@ -154,7 +164,7 @@ class CopyHead(Composite):
             vocabulary=self.vocabulary,
             initializer=self.kernel_initializer,
             share=self.share,
-            trainable=self.trainable,
+            trainable=self.trainable or self.share is not None,
         )
         query = sub.add("dense", x, name="query", units=units, **start)
         key = sub.add("dense", memory, name="key", units=units, bias=False, **start)

@@ -9,9 +9,20 @@ import numpy as np
 
 from dlrun.described import described
 from dlrun.errors import DlrunError
-from dlrun.graph.layer import Example, Layer, layers, require_float, require_rank
+from dlrun.graph.layer import Example, Layer, layers
 from dlrun.graph.tensor import TensorType
-from dlrun.layers.window import AXES, Padding, Padding1, Padding2, Padding3, Positive, Size2, Size3, Window, per_axis
+from dlrun.layers.window import (
+    Padding,
+    Padding1,
+    Padding2,
+    Padding3,
+    Positive,
+    Size2,
+    Size3,
+    Window,
+    per_axis,
+    require_grid,
+)
 
 
 @described
@@ -33,8 +44,7 @@ class Pool(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        require_float(self.kind, x)
-        require_rank(self.kind, x, self.rank + 1, ", ".join((*AXES[self.rank], "channels")))
+        require_grid(self.kind, x, self.rank)
         window = self.window()
         found = window.check(self.kind, x)
         for size, (before, after) in zip(window.size, window.pads(x.shape[: self.rank]), strict=True):
@@ -56,10 +66,6 @@ class Pool(Layer):
 class AvgPool(Pool):
     """What averages over windows have in common."""
 
-    size: int | tuple[int, ...]
-    stride: int | tuple[int, ...] | None = None
-    padding: Padding = "valid"
-    ceil: bool = False
     count_padding: bool = False
 
     def cells(self, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from dlrun.described import described
-from dlrun.graph.layer import Example, Layer, layers, require_float, require_mask, require_rank
+from dlrun.graph.layer import Example, Layer, layers, require_mask
 from dlrun.graph.tensor import TensorType
-from dlrun.layers.window import AXES, Positive, Size2, Size3, Window, per_axis
+from dlrun.layers.window import Positive, Size2, Size3, Window, per_axis, require_grid
 
 
 @described
@@ -35,8 +35,7 @@ class AdaptivePool(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        require_float(self.kind, x)
-        require_rank(self.kind, x, self.rank + 1, ", ".join((*AXES[self.rank], "channels")))
+        require_grid(self.kind, x, self.rank)
         return TensorType((*per_axis(self.size, self.rank), x.shape[-1]))
 
     def flops(self, *inputs: TensorType) -> int:
@@ -208,8 +207,7 @@ class GlobalPool(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x, *mask = inputs
-        require_float(self.kind, x)
-        require_rank(self.kind, x, self.rank + 1, ", ".join((*AXES[self.rank], "channels")))
+        require_grid(self.kind, x, self.rank)
         for m in mask:
             require_mask(self.kind, m, x.shape[0])
         return TensorType((x.shape[-1],))

@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Gt
 
 from dlrun.errors import DlrunError
-from dlrun.graph.layer import Example, Layer, Weight, layers, require_float, require_rank
+from dlrun.graph.layer import Example, Layer, Weight, layers, require_sequence
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial, check_initializer
 
@@ -18,11 +18,6 @@ _BAD = (
     Example({}, (TensorType((5, 6), "int"),), raises="wrong-dtype"),
     Example({}, (TensorType((6,)),), raises="wrong-rank"),
 )
-
-
-def _require_sequence(kind: str, x: TensorType) -> None:
-    require_float(kind, x)
-    require_rank(kind, x, 2, "length, channels")
 
 
 @layers("sinusoidal_position")
@@ -47,7 +42,7 @@ class SinusoidalPosition(Layer):
     examples = (Example({}, (_SEQUENCE,)), Example({"base": 100.0}, (TensorType((4, 5)),)), *_BAD)
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        _require_sequence(self.kind, inputs[0])
+        require_sequence(self.kind, inputs[0])
         return inputs[0]
 
     def table(self, length: int, channels: int) -> np.ndarray:
@@ -90,7 +85,7 @@ class LearnedPosition(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        _require_sequence(self.kind, x)
+        require_sequence(self.kind, x)
         check_initializer(self.initializer, "initializer")
         if self.length is not None and self.length < x.shape[0]:
             raise DlrunError(
@@ -144,7 +139,7 @@ class RotaryPosition(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        _require_sequence(self.kind, x)
+        require_sequence(self.kind, x)
         units = x.shape[1] // self.heads
         if x.shape[1] % self.heads:
             raise DlrunError(
@@ -192,7 +187,7 @@ class ClassToken(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        _require_sequence(self.kind, x)
+        require_sequence(self.kind, x)
         check_initializer(self.initializer, "initializer")
         return TensorType((x.shape[0] + 1, x.shape[1]))
 

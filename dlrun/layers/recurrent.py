@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from dlrun.described import described
-from dlrun.graph.layer import Composite, Example, Layer, Weight, layers, require_float, require_mask, require_rank
+from dlrun.graph.layer import Composite, Example, Layer, Weight, layers, require_mask, require_sequence
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial, Initializer, check_initializer, initializer_of
 
@@ -28,12 +28,6 @@ _CASES = (
     Example({"units": 4}, (_X, TensorType((5,))), raises="wrong-dtype"),
     Example({"units": 4}, (_X, TensorType((4,), "int")), raises="mask-length"),
 )
-
-
-def require_sequence(kind: str, x: TensorType) -> None:
-    """Raise unless ``x`` is a sequence of vectors."""
-    require_float(kind, x)
-    require_rank(kind, x, 2, "length, channels")
 
 
 @described

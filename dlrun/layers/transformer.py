@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Lt
 
 from dlrun.described import described
-from dlrun.graph.layer import Composite, Example, layers, require_float, require_rank
+from dlrun.graph.layer import Composite, Example, layers, require_float, require_sequence
 from dlrun.graph.tensor import TensorType
 from dlrun.initializers import Initial
 
@@ -105,8 +105,7 @@ class _Block(Composite):
     def require(self, sub: Any, *sequences: str) -> None:
         """Raise unless every one is a sequence of vectors."""
         for name in sequences:
-            require_float(self.kind, sub.type(name))
-            require_rank(self.kind, sub.type(name), 2, "length, channels")
+            require_sequence(self.kind, sub.type(name))
 
     def branch(self, sub: Any, x: str, name: str, inner: Callable[[str], str]) -> str:
         """``x`` with what ``inner`` makes of it added, normalised before or after."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from dlrun.errors import DlrunError
+from dlrun.graph.layer import require_float, require_rank
 from dlrun.graph.tensor import TensorType
 
 Positive = Annotated[int, Gt(0)]
@@ -31,6 +32,12 @@ Pads = tuple[tuple[int, int], ...]
 
 AXES: dict[int, tuple[str, ...]] = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """Names of the spatial axes, by how many there are."""
+
+
+def require_grid(kind: str, x: TensorType, rank: int) -> None:
+    """Raise unless ``x`` has numbers for the channels of each cell of a grid with ``rank`` axes."""
+    require_float(kind, x)
+    require_rank(kind, x, rank + 1, ", ".join((*AXES[rank], "channels")))
 
 
 def per_axis(value: int | Sequence[int], rank: int) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ class ConvNeXt(Classifier):
     Weights: ``stem.*``, ``stage<i>.block<j>.*``, ``down<i>.*``, ``norm.*``, ``logits.*``. For three channels and 1000
         classes: 28,589,128 (tiny), 50,223,688 (small), 88,591,464 (base), 197,767,336 (large).
     Errors: classes-missing, wrong-input, wrong-sizes, window-too-large.
-    Differs: nothing.
+    Differs: torchvision cuts the initial normal draws at 2, not at two deviations.
     Source: Liu, Mao, Wu, Feichtenhofer, Darrell & Xie 2022; stochastic depth as in torchvision.
     """
 

@@ -57,7 +57,9 @@ class EfficientNet(Classifier):
         (b6), 66,347,960 (b7).
     Errors: classes-missing, wrong-input.
     Differs: the published momentum is 0.01 and epsilon 1e-3; torchvision's b0 to b4, as here, have 0.1 and 1e-5.
-    Source: Tan & Le 2019; torchvision for the initial values.
+        torchvision starts a depthwise kernel smaller, as it counts the filters of all channels in its fan out, and
+        the squeeze kernels by their fan out, here Glorot uniform.
+    Source: Tan & Le 2019; torchvision for the other initial values.
     """
 
     variant: Literal["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7"] = "b0"

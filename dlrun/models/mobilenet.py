@@ -44,8 +44,9 @@ class MobileNet(Classifier):
     Weights: ``stem.conv.kernel``, ``stage<i>.block<j>.conv_<part>.kernel``, ``head.conv.kernel``, ``logits.*`` and the
         normalisations beside them; 3,504,872 for three channels and 1000 classes.
     Errors: classes-missing, wrong-input.
-    Differs: Keras' is ``padding: same``, ``epsilon: 1e-3``, ``momentum: 1e-3``.
-    Source: Sandler, Howard, Zhu, Zhmoginov & Chen 2018; torchvision for the initial values.
+    Differs: Keras' is ``padding: same``, ``epsilon: 1e-3``, ``momentum: 1e-3``. torchvision starts a depthwise kernel
+        smaller, as it counts the filters of all channels in its fan out.
+    Source: Sandler, Howard, Zhu, Zhmoginov & Chen 2018; torchvision for the other initial values.
     """
 
     width: Annotated[float, Gt(0)] = 1.0

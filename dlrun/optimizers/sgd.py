@@ -12,8 +12,8 @@ from dlrun.optimizers.base import Fraction, Optimizer, Positive, Shape, Slots, o
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum.
 
-    g <- g + d w; b <- m b + (1 - p) g, the first time b <- g; w <- w - r (g + m b if nesterov else b), with r the
-    learning rate, m the momentum, p the dampening and d the weight decay (L2, coupled).
+    g <- g + d w; b <- m b + (1 - p) g, in update number 1 b <- m b + g; w <- w - r (g + m b if nesterov else b), with r
+    the learning rate, m the momentum, p the dampening and d the weight decay (L2, coupled).
 
     Args:
         learning_rate: r.

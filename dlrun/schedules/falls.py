@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from dlrun.errors import DlrunError
 from dlrun.schedules.base import Schedule, schedules
@@ -161,7 +161,7 @@ class ReduceOnPlateau(Schedule):
 
     watches: ClassVar[bool] = True
 
-    gamma: Annotated[float, Gt(0), Le(1)] = 0.1
+    gamma: Annotated[float, Gt(0), Lt(1)] = 0.1
     patience: Annotated[int, Ge(0)] = 10
     min_delta: Annotated[float, Ge(0)] = 0.0
     cooldown: Annotated[int, Ge(0)] = 0

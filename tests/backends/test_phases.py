@@ -55,6 +55,25 @@ loss:
 """
 """Keras calls ``second`` before ``first``, as more layers follow it."""
 
+WIDE = """\
+task: image_classification
+data: {source: digits, batch_size: 32}
+model:
+  layers:
+    - flatten: {name: pixels}
+    - dense: {name: shared, units: 8, activation: tanh}
+    - dense: {name: answer, units: 10, inputs: [shared]}
+    - dense: {name: further, units: 10, inputs: [shared]}
+  outputs: [answer, further]
+optimizer: {name: sgd, weight_decay: 0.5}
+metrics: []
+train:
+  phases:
+    - {weights: "*", loss: softmax_cross_entropy, output: answer}
+    - {weights: "*", loss: softmax_cross_entropy, output: further}
+"""
+"""Each phase names weights that its loss does not reach."""
+
 
 @pytest.fixture
 def planned(tmp_path: Path) -> Any:
@@ -136,3 +155,37 @@ def test_a_phase_is_an_update_of_its_weights_by_its_loss(backend: str, planned: 
     second = start.gradients((feed.x[batch], feed.y[batch]), 0)
     for name in set(first) - set(names):
         np.testing.assert_allclose(after[name], before.weights[name] - 2e-3 * second[name], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["{name: sgd, momentum: 0.9, weight_decay: 0.1}", "{name: adamw, weight_decay: 0.1}", "{name: lamb}"],
+    ids=["sgd", "adamw", "lamb"],
+)
+@pytest.mark.parametrize(
+    "overrides", [(), ("train.micro_batches=3", "train.ema=0.5", "train.clip_norm=0.5")], ids=["", "parts"]
+)
+def test_phases_that_name_more_than_their_loss_reaches_train_alike(
+    optimizer: str, overrides: tuple[str, ...], planned: Any
+) -> None:
+    text = WIDE.replace("{name: sgd, weight_decay: 0.5}", optimizer)
+    ours, one = train(planned("torch", *overrides, text=text), 5)
+    theirs, other = train(planned("tensorflow", *overrides, text=text), 5)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    a, b = one.state(), other.state()
+    assert max(apart(a.weights, b.weights), apart(a.slots, b.slots), apart(a.ema, b.ema) if overrides else 0) <= 1e-12
+
+
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+def test_weights_that_a_loss_does_not_reach_are_updated_with_a_gradient_of_zero(backend: str, planned: Any) -> None:
+    """By hand: weight decay of both phases moves the answer's weights, the gradient of the first one."""
+    plan = planned(backend, text=WIDE)
+    feed, rate, decay = Feed(plan, Place()), 2e-3, 0.5
+    batch = feed.order(0)[:32]
+    start = load_backend(backend).compile(plan)
+    before, found = start.state().weights, start.gradients((feed.x[batch], feed.y[batch]), 0)
+    _, trained = train(plan, 1)
+    after = trained.state().weights
+    for name in ("answer.kernel", "answer.bias"):
+        first = before[name] - rate * (found[name] + decay * before[name])
+        np.testing.assert_allclose(after[name], first * (1 - rate * decay), rtol=0, atol=1e-15)

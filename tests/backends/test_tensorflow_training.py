@@ -16,7 +16,7 @@ from dlrun.backends.tensorflow.dropout import portable_keep  # noqa: E402
 import tensorflow as tf  # noqa: E402  # isort: skip
 
 from dlrun.backends.base import EngineState  # noqa: E402
-from dlrun.errors import RunError  # noqa: E402
+from dlrun.errors import DlrunError, RunError  # noqa: E402
 from dlrun.plan import Plan  # noqa: E402
 from dlrun.randomness import derive, keep_mask, step_key  # noqa: E402
 
@@ -210,25 +210,24 @@ def test_loss_scale_skips_an_overflow_and_grows_after_clean_steps(make_plan: Mak
     assert np.abs(engine.state().weights["dense_1.kernel"] - start["dense_1.kernel"]).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("specs", "samples", "train"),
-    [
-        ([{"dense": {"units": 4}}, "batch_norm", "dense"], 17, {}),
-        ([{"dense": {"units": 4}}, "batch_norm", "dense"], 24, {"micro_batches": 8}),
-    ],
-)
-def test_one_value_to_normalise_stops_the_run(
-    specs: list[Any], samples: int, train: dict[str, Any], make_plan: MakePlan, draw: Draw
-) -> None:
-    plan = make_plan(specs, (5,), classes=3, samples=samples, train=train)
+@pytest.mark.parametrize(("samples", "parts"), [(17, 1), (19, 2)])
+def test_one_value_to_normalise_is_refused(samples: int, parts: int, make_plan: MakePlan, draw: Draw) -> None:
+    """Batches that the recipe does not name: those of a caller."""
+    specs = [{"dense": {"units": 4}}, "batch_norm", "dense"]
+    plan = make_plan(specs, (5,), classes=3, train={"micro_batches": parts})
     x, y = draw(plan)
     engine = BACKEND.compile(plan)
     engine.attach(x, y)
-    with pytest.raises(RunError) as caught:
-        engine.train_resident(np.arange(samples), 0, 0, np.full(1, 0.1))
-    assert caught.value.code == "batch-too-small" and "batch_norm_1" in caught.value.message
-    with pytest.raises(RunError, match="one value per channel"):
-        engine.train_streamed([(x[:8], y[:8])], 0, np.full(1, 0.1))
+    rates, small = np.full(2, 0.1), (x[16:samples], y[16:samples])
+    for refused in (
+        lambda: engine.train_resident(np.arange(samples), 1, 0, rates),
+        lambda: engine.train_streamed([(x[:8], y[:8]), small], 0, rates),
+        lambda: engine.gradients(small, 0),
+    ):
+        with pytest.raises(DlrunError, match="one value per channel") as caught:
+            refused()
+        assert caught.value.code == "batch-too-small" and "`batch_norm_1`" in caught.value.message
+    assert np.isfinite(engine.train_resident(np.arange(24), 1, 0, rates)).all()
     assert engine.infer(x[:1]).shape == (1, 3)
 
 

@@ -14,7 +14,7 @@ from dlrun.backends import load_backend
 from dlrun.backends.base import EngineState
 from dlrun.backends.torch.dropout import Dropout
 from dlrun.backends.torch.engine import TorchEngine
-from dlrun.errors import RunError
+from dlrun.errors import DlrunError, RunError
 from dlrun.plan import Plan
 from dlrun.randomness import derive, epoch_order, keep_mask, step_key
 from dlrun.recipe import Train
@@ -332,20 +332,28 @@ def test_float16_scaling_changes_nothing_but_rounding(make_plan: Maker, draw: Dr
 # Batches too small, nothing to train
 
 
-@pytest.mark.parametrize(("batch", "parts"), [(23, 1), (2, 2)])
-def test_batch_norm_refuses_one_value_per_channel(make_plan: Maker, draw: Draw, batch: int, parts: int) -> None:
-    plan = make_plan(
-        ["batch_norm", {"dense": {"units": 3}}], (4,), classes=3, batch_size=batch, train={"micro_batches": parts}
-    )
+@pytest.mark.parametrize(("samples", "parts"), [(17, 1), (19, 2)])
+def test_batch_norm_refuses_one_value_per_channel(make_plan: Maker, draw: Draw, samples: int, parts: int) -> None:
+    """Batches that the recipe does not name: those of a caller."""
+    plan = make_plan(["batch_norm", {"dense": {"units": 3}}], (4,), classes=3, train={"micro_batches": parts})
     engine = compiled(plan)
-    engine.attach(*draw(plan))
-    with pytest.raises(RunError, match="one value per channel") as caught:
-        engine.train_resident(np.arange(24), plan.steps_per_epoch - 1, 0, np.array([0.1]))
-    assert caught.value.code == "batch-too-small"
+    x, y = draw(plan)
+    engine.attach(x, y)
+    rates, small = np.array([0.1]), (x[16:samples], y[16:samples])
+    for refused in (
+        lambda: engine.train_resident(np.arange(samples), 2, 0, rates),
+        lambda: engine.train_streamed([small], 0, rates),
+        lambda: engine.gradients(small, 0),
+    ):
+        with pytest.raises(DlrunError, match="one value per channel") as caught:
+            refused()
+        assert caught.value.code == "batch-too-small" and "`batch_norm_1`" in caught.value.message
+    assert np.isfinite(engine.train_resident(np.arange(24), 2, 0, rates)).all()
 
 
 def test_a_single_image_has_many_values_per_channel(make_plan: Maker, draw: Draw) -> None:
     plan = make_plan(["batch_norm", "flatten", {"dense": {"units": 3}}], (2, 2, 1), classes=3, batch_size=23)
+    assert plan.train_samples % 23 == 1
     _, found = train(plan, draw(plan), 2)
     assert np.isfinite(found).all()
 

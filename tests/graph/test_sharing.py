@@ -4,6 +4,7 @@ import pytest
 
 from dlrun.errors import DlrunErrors
 from dlrun.graph import Graph, TensorType, build_graph, layers
+from dlrun.graph.patterns import frozen
 
 
 def dense(units: int, **fields: object) -> object:
@@ -61,3 +62,43 @@ def test_outputs_are_named_and_need_not_be_last() -> None:
     with pytest.raises(DlrunErrors, match="unknown-output") as caught:
         graph(*specs, outputs=("main", "sid"))
     assert "Did you mean `side`" in str(caught.value.errors[0].hint)
+
+
+def held(built: Graph) -> dict[str, bool]:
+    """Whether each layer is trained, and all that it reads of shared weights alike."""
+    for node in built.nodes:
+        assert not node.shared or any(w.trainable for w in node.shared) == node.layer.trainable
+    return {node.name: node.layer.trainable for node in built.nodes}
+
+
+@pytest.mark.parametrize("kind", ["batch_norm", "dense"])
+def test_a_layer_that_shares_weights_is_trained_as_their_owner_is(kind: str) -> None:
+    def make(**fields: object) -> object:
+        return layers.get(kind)(**fields, **({"units": 4} if kind == "dense" else {}))
+
+    two = make(name="first"), make(name="again", share="first")
+    assert held(graph(*two)) == {"first": True, "again": True}
+    assert held(frozen(graph(*two), ("first.*",))) == {"first": False, "again": False}
+    fixed = make(name="first", trainable=False), make(name="again", share="first"), make(name="third", share="again")
+    assert set(held(graph(*fixed)).values()) == {False}
+    block = layers.get("residual")(layers=(make(name="again", share="first"),), trainable=False)
+    assert set(held(graph(make(name="first"), block)).values()) >= {True}
+    inside = next(n for n in graph(make(name="first"), block).nodes if n.name.endswith("again"))
+    assert inside.layer.trainable  # a held block does not hold what stands outside
+    within = layers.get("residual")(name="block", layers=(make(name="first"),), trainable=False)
+    outside = graph(within, make(name="again", share="block.first"))
+    assert not held(outside)["again"]
+
+
+def test_what_is_trained_cannot_be_held_where_it_is_shared() -> None:
+    with pytest.raises(DlrunErrors) as caught:
+        graph(dense(4, name="first"), dense(4, share="first", trainable=False))
+    (error,) = caught.value.errors
+    assert (error.code, error.path) == ("contradiction", ("model", "layers", 1, "dense", "trainable"))
+    assert "those of `first`, which are trained" in error.message and "`first`" in str(error.hint)
+    assert set(held(graph(dense(4, name="first", trainable=False), dense(4, share="first", trainable=False))).values())
+    table = layers.get("embedding")(name="table", vocabulary=7, units=4)
+    head = layers.get("copy_head")(vocabulary=7, share="table", inputs=("table", "table", "input"), trainable=False)
+    built = build_graph([table, head], TensorType((5,), "int"))
+    trained = [name for name, w in built.weights() if w.trainable]
+    assert trained == ["table.table"]

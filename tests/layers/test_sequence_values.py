@@ -213,6 +213,30 @@ def test_a_pointer_mixes_choosing_and_copying(run: Any) -> None:
     np.testing.assert_allclose(np.exp(found[[0, 1, 3]]).sum(-1), 1)
 
 
+def test_source_ids_outside_the_vocabulary_are_copied_nowhere(run: Any) -> None:
+    """Below it, above it, and in reach of another sample's ids."""
+    specs = [
+        layer("embedding", vocabulary=40, units=4, name="x", inputs=("input",)),
+        layer("dense", units=7, name="logits", inputs=("x",)),
+        layer("attention_scores", inputs=("x", "x"), name="scores"),
+        layer("dense", units=1, name="gate", inputs=("x",)),
+        layer("pointer_logits", inputs=("logits", "scores", "gate", "shifted"), name="it"),
+    ]
+    specs.insert(0, layer("shift_right", start=9, name="shifted"))
+    graph = build_graph(specs, TensorType((5,), "int"))
+    w = drawn(graph)
+    ids = np.array([[0, 13, 3, 7, 1], [6, 5, 21, 8, 2]])
+    source = np.concatenate([[[9], [9]], ids[:, :-1]], axis=1)
+    x = w["x.table"][ids]
+    logits = x @ w["logits.kernel"] + w["logits.bias"]
+    scores = np.exp(x @ x.transpose(0, 2, 1) / 2)
+    gate = sigmoid(x @ w["gate.kernel"] + w["gate.bias"])
+    known = (source < 7)[..., None] * np.eye(7)[np.minimum(source, 6)]
+    copied = np.einsum("nts,nsv->ntv", scores / scores.sum(-1, keepdims=True), known)
+    expected = gate * np.exp(logits) / np.exp(logits).sum(-1, keepdims=True) + (1 - gate) * copied
+    np.testing.assert_allclose(np.exp(run(graph, w, ids).output), expected, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize("norm", ["first", "last"])
 def test_an_encoder_block_is_torchs_own(norm: str, run: Any) -> None:
     torch = pytest.importorskip("torch")

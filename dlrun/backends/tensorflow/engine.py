@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrun.backends.base import Batch, EngineState
+from dlrun.backends.mismatch import mismatches, refuse
 from dlrun.backends.tensorflow import device as devices
 from dlrun.backends.tensorflow import weights
 from dlrun.backends.tensorflow.ema import MovingAverage
@@ -26,7 +26,7 @@ from dlrun.backends.tensorflow.programs import Programs
 from dlrun.backends.tensorflow.rules import Rules
 from dlrun.backends.tensorflow.step import Objective, Step
 from dlrun.errors import RunError
-from dlrun.layers.norm import BatchNorm
+from dlrun.graph.batch import smallest_batch
 from dlrun.models.native import is_native
 from dlrun.plan import Plan
 from dlrun.randomness import derive, step_keys
@@ -56,6 +56,7 @@ class TensorFlowEngine:
             self._rule = lower_optimizer(recipe.optimizer, trainable, updates)
             self._average = None if recipe.train.ema is None else MovingAverage(recipe.train.ema, trainable)
             self._scale = LossScale() if recipe.precision == "float16" else None
+        self._smallest_batch = smallest_batch(plan.graph, recipe.train.micro_batches)
         exact = self._device != "cpu" and devices.deterministic()
         objectives = self._objectives(updates, exact)
         step = Step(recipe.train, self._network, objectives, self._rule, self._average, self._scale)
@@ -92,7 +93,8 @@ class TensorFlowEngine:
     def train_resident(self, order: np.ndarray, first_batch: int, first_step: int, rates: np.ndarray) -> np.ndarray:
         """Run ``len(rates)`` updates on resident samples; returns their losses."""
         assert self._x is not None, "attach comes first"
-        self._check(self._epoch_sizes(len(order)))
+        size, last = self._plan.recipe.data.batch_size, first_batch + len(rates) - 1
+        self._check([min(size, len(order) - last * size)])
         with self._on_device():
             if order is not self._order:
                 self._order, self._order_on_device = order, tf.constant(order, tf.int64)
@@ -102,7 +104,7 @@ class TensorFlowEngine:
 
     def train_streamed(self, batches: Sequence[Batch], first_step: int, rates: np.ndarray) -> np.ndarray:
         """Run an update on each batch; returns their losses."""
-        self._check([*self._epoch_sizes(self._plan.train_samples), *(len(x) for x, _ in batches)])
+        self._check([len(x) for x, _ in batches])
         with self._on_device():
             scalars, keys = self._per_step(first_step, rates)
             losses = [
@@ -125,7 +127,7 @@ class TensorFlowEngine:
 
     def gradients(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
         """Gradients of a batch's loss in update ``step + 1``; nothing is changed."""
-        self._check({len(batch[0])})
+        self._check([len(batch[0])])
         with self._on_device(), self._unchanged():
             found = self._programs.gradients(*self._upload(*batch), tf.constant(self._keys(step, 1)[0]))
             return {name: g.numpy() for name, g in zip(self._rule.weights, found, strict=True)}
@@ -173,11 +175,12 @@ class TensorFlowEngine:
         """
         owners = {slot: self._weights.get(slot.rpartition("/")[0]) for slot in state.slots}
         kept = {slot: self._rule.slots.get(slot, owner) for slot, owner in owners.items() if owner is not None}
-        weights.refuse(
+        shapes = weights.shapes(self._weights)
+        refuse(
             [
-                *weights.mismatches("weight", state.weights, self._weights),
-                *weights.mismatches("slot", state.slots, kept),
-                *weights.mismatches("average of", state.ema, self._weights),
+                *mismatches("weight", state.weights, shapes),
+                *mismatches("slot", state.slots, weights.shapes(kept)),
+                *mismatches("average of", state.ema, shapes),
             ]
         )
         weights.write(self._weights, state.weights)
@@ -232,6 +235,7 @@ class TensorFlowEngine:
             ) from error
 
     def _upload(self, x: np.ndarray, y: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        self._plan.check_labels(y)
         return tf.constant(x, self._plan.input_dtype), tf.constant(y, self._programs.target_dtype)
 
     def _per_step(self, first_step: int, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -246,23 +250,9 @@ class TensorFlowEngine:
             keys[:, i] = step_keys(key, first_step, steps)
         return keys
 
-    def _epoch_sizes(self, samples: int) -> set[int]:
-        """The batch sizes that occur in an epoch."""
-        size = self._plan.recipe.data.batch_size
-        batches = min(math.ceil(samples / size), self._plan.steps_per_epoch)
-        return {min(size, samples - i * size) for i in (0, batches - 1)}
-
     def _check(self, sizes: Iterable[int]) -> None:
-        """Refuse to train on nothing, or on a part of a batch with one value per channel to normalise."""
+        """Refuse to train nothing, or on a batch that is too small."""
         if not self._rule.weights:
             raise RunError("nothing-to-train", "`model.layers` has no layer with weights to train.", path=("model",))
-        smallest, parts = min(sizes), self._plan.recipe.train.micro_batches
-        for node in self._plan.graph.nodes:
-            values = max(smallest // parts, 1) * math.prod(node.output.shape[:-1])
-            if isinstance(node.layer, BatchNorm) and node.layer.trainable and values < 2:
-                raise RunError(
-                    "batch-too-small",
-                    f"a batch of `{smallest}` leaves `{node.name}` one value per channel in training; it needs two.",
-                    path=("data", "batch_size"),
-                    hint="Choose a batch size that does not leave a single sample for an epoch's last batch.",
-                )
+        for size in sizes:
+            self._smallest_batch.check(size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,16 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlrun.backends.foreign import failed, with_weights, wrong_answer, wrong_type
 from dlrun.backends.tensorflow.dropout import Draws
 from dlrun.backends.tensorflow.model import Network
 from dlrun.backends.tensorflow.precision import policy_of
-from dlrun.errors import DlrunError, DlrunErrors
-from dlrun.graph import Graph, Node, TensorType, Weight
-from dlrun.models.native import NODE, NativeLayer, is_native
+from dlrun.errors import DlrunError
+from dlrun.graph import Graph, Weight
+from dlrun.models.native import NODE, TARGET, NativeLayer
 from dlrun.plan import Plan
 from dlrun.randomness import derive
 from dlrun.targets import make
-from dlrun.update import ruled
 
 _MASK32 = 0xFFFFFFFF
 _SEED_STATE = "seed_generator_state"
@@ -48,29 +47,15 @@ class SeedStates(Draws):
 
 
 def realised(plan: Plan) -> Plan:
-    """The plan with the weights of its native model in the graph; a plan of layers is as it was.
-
-    Raises:
-        DlrunError: ``native-type``, ``native-output``, ``target-failed``; DlrunErrors: patterns that match no weight.
-    """
-    if not is_native(plan.graph):
-        return plan
-    main = plan.graph.nodes[-1]
-    layer = main.layer
-    assert isinstance(layer, NativeLayer)
-    model = _built(plan.graph, layer, plan.recipe.precision)
-    layer.made.append(model)
-    weights: dict[str, list[Weight]] = {}
-    for name, variable in named(model).items():
-        owner, _, leaf = name.rpartition(".")
-        weight = Weight(leaf, tuple(variable.shape), "zeros", trainable=variable.trainable)
-        weights.setdefault(owner, []).append(weight)
-    main = dataclasses.replace(main, weights=tuple(weights.pop(NODE, ())))
-    holders = [Node(name, layer, (), (), TensorType(()), tuple(own), main.path) for name, own in weights.items()]
-    graph, errors = ruled(plan.recipe, dataclasses.replace(plan.graph, nodes=(*holders, main)))
-    if errors:
-        raise DlrunErrors(errors)
-    return dataclasses.replace(plan, graph=graph)
+    """The plan with the weights of its native model in the graph: see ``with_weights``."""
+    return with_weights(
+        plan,
+        lambda layer, graph: _built(layer, graph, plan.recipe.precision),
+        lambda model: {
+            name: Weight(name.rpartition(".")[2], tuple(v.shape), "zeros", trainable=v.trainable)
+            for name, v in named(model).items()
+        },
+    )
 
 
 def build_foreign(graph: Graph, precision: str) -> Network:
@@ -82,7 +67,7 @@ def build_foreign(graph: Graph, precision: str) -> Network:
     """
     layer = graph.nodes[-1].layer
     assert isinstance(layer, NativeLayer)
-    model = layer.made.pop() if layer.made else _built(graph, layer, precision)
+    model = layer.made.pop() if layer.made else _built(layer, graph, precision)
     states = [v for v in model.variables if v.path.rpartition("/")[2] == _SEED_STATE]
     return Network(model, named(model), SeedStates(states), [f"native/{i}" for i in range(len(states))])
 
@@ -99,9 +84,8 @@ def named(model: keras.Model) -> dict[str, keras.Variable]:
     return found
 
 
-def _built(graph: Graph, layer: NativeLayer, precision: str) -> keras.Model:
+def _built(layer: NativeLayer, graph: Graph, precision: str) -> keras.Model:
     """The user's model with its weights, which are drawn from the recipe's seed."""
-    name = layer.target["_target_"]
     dtype = "float64" if precision == "float64" else "float32"
     x = np.zeros((2, *graph.input.shape), "int64" if graph.input.dtype == "int" else dtype)
     keras.utils.clear_session(free_memory=False)  # automatic names count from the start, so that they come back
@@ -112,45 +96,30 @@ def _built(graph: Graph, layer: NativeLayer, precision: str) -> keras.Model:
         keras.utils.set_random_seed(derive(layer.seed, "native", "weights") & _MASK32)
         model = make(layer.target, layer.place)
         if not isinstance(model, keras.Model):
-            raise DlrunError(
-                "native-type",
-                f"`{name}` made a `{type(model).__name__}`; the tensorflow backend runs keras.Model.",
-                path=layer.place,
-                hint="Choose the backend that it is made for, or give each backend its own target.",
-            )
-        y = _answer(model, x, name, layer)
+            raise wrong_type(layer, model, "tensorflow", "keras.Model")
+        y = _answer(model, x, layer)
     finally:
         keras.config.set_floatx(before[1])
         keras.config.set_dtype_policy(before[0])
-    _check(model, y, graph, name, layer)
+    _check(model, y, graph, layer)
     return model
 
 
-def _answer(model: keras.Model, x: np.ndarray, name: str, layer: NativeLayer) -> object:
+def _answer(model: keras.Model, x: np.ndarray, layer: NativeLayer) -> object:
     try:
         return model(tf.constant(x), training=False)
     except Exception as error:  # whatever the user's code raises
-        raise DlrunError(
-            "target-failed",
-            f"`{name}` fails on samples of shape {x.shape}: {type(error).__name__}: {' '.join(str(error).split())}",
-            path=layer.place,
-            hint="Images arrive as (N, height, width, channels), everything else as the data has it.",
-        ) from error
+        raise failed(layer, x.shape, error, "(N, height, width, channels)") from error
 
 
-def _check(model: keras.Model, y: object, graph: Graph, name: str, layer: NativeLayer) -> None:
+def _check(model: keras.Model, y: object, graph: Graph, layer: NativeLayer) -> None:
     if not tf.is_tensor(y) or tuple(y.shape) != (2, *graph.output.shape):
-        found = f"(N, {', '.join(map(str, y.shape[1:]))})" if tf.is_tensor(y) else f"a `{type(y).__name__}`"
-        raise DlrunError(
-            "native-output",
-            f"`{name}` answers with {found}; the data and loss need {graph.output}.",
-            path=layer.place,
-            hint='Give it the number of outputs (`classes: "${data.classes}"`), or say its shape by `model.output`.',
-        )
+        raise wrong_answer(layer, y, y.shape if tf.is_tensor(y) else None, graph.output)
     if model.losses:
         raise DlrunError(
             "native-losses",
-            f"`{name}` adds losses of its own (regularizers, say), but dlrun minimises the recipe's loss alone.",
+            f"`{layer.target[TARGET]}` adds losses of its own (regularizers, say), but dlrun minimises the recipe's "
+            "loss alone.",
             path=layer.place,
             hint="Remove them, and say penalties by `model.regularizers`.",
         )

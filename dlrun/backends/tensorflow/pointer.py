@@ -52,8 +52,11 @@ class PointerLogits(Lowered):
         return tf.where(kept, weights, tf.constant(0, weights.dtype))
 
     def _copied(self, weights: tf.Tensor, source: tf.Tensor) -> tf.Tensor:
-        """Shares summed by id: (N, T, S), ids (N, S) -> (N, T, V)."""
+        """Shares summed by id, if it is one of the vocabulary: (N, T, S), ids (N, S) -> (N, T, V)."""
         steps, vocabulary = self.node.output.shape
+        inside = (source >= 0) & (source < vocabulary)  # any other would be an id of another sample
+        weights = tf.where(inside[:, None, :], weights, tf.constant(0, weights.dtype))
+        source = tf.where(inside, source, tf.zeros_like(source))
         samples = tf.shape(source, out_type=source.dtype)[0]
         segments = source + vocabulary * tf.range(samples, dtype=source.dtype)[:, None]
         by_source = tf.reshape(tf.transpose(weights, (0, 2, 1)), (-1, steps))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from dlrun.errors import DlrunError
+from dlrun.backends.mismatch import mismatches, refuse
 
 Variables = Mapping[str, tf.Variable]
 """Variables by canonical name."""
@@ -16,6 +16,11 @@ Variables = Mapping[str, tf.Variable]
 def read(variables: Variables) -> dict[str, np.ndarray]:
     """A copy of every variable."""
     return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def shapes(variables: Variables) -> dict[str, tuple[int, ...]]:
+    """The shape of every variable."""
+    return {name: tuple(variable.shape) for name, variable in variables.items()}
 
 
 def write(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
@@ -30,26 +35,5 @@ def load(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         DlrunError: ``checkpoint-mismatch`` naming every unknown weight and wrong shape.
     """
-    refuse(mismatches("weight", arrays, variables))
+    refuse(mismatches("weight", arrays, shapes(variables)))
     write(variables, arrays)
-
-
-def mismatches(what: str, arrays: Mapping[str, np.ndarray], variables: Variables) -> Iterator[str]:
-    """What does not fit the model, one phrase each."""
-    for name, array in arrays.items():
-        if name not in variables:
-            yield f"{what} `{name}` is not in the model"
-        elif np.shape(array) != tuple(variables[name].shape):
-            yield f"{what} `{name}` has shape {np.shape(array)}, the model's has {tuple(variables[name].shape)}"
-
-
-def refuse(problems: Iterable[str]) -> None:
-    """Raise ``checkpoint-mismatch`` if there are any."""
-    found = list(problems)
-    if found:
-        more = f"; and {len(found) - 8} more" if len(found) > 8 else ""
-        raise DlrunError(
-            "checkpoint-mismatch",
-            "the checkpoint does not fit this model: " + "; ".join(found[:8]) + more + ".",
-            hint="Use the recipe the checkpoint was written with.",
-        )

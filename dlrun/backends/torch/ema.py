@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from dlrun.backends.torch.model import Model
+from dlrun.backends.torch.weights import Bound
 
 
 class MovingAverage:
@@ -17,7 +18,7 @@ class MovingAverage:
         decay: d.
         current: The model being trained.
         averaged: The same model built a second time; its weights become the averages, its running
-            statistics those of ``current``.
+            statistics and frozen weights those of ``current``.
     """
 
     def __init__(self, decay: float, current: Model, averaged: Model) -> None:
@@ -26,12 +27,23 @@ class MovingAverage:
         self._decay = decay
         self._current: list[torch.Tensor] = []
         self._average: list[torch.Tensor] = []
+        self._live: list[tuple[Bound, Bound]] = []
         for now, mean in zip(current.bound, averaged.bound, strict=True):
             if now.weight.trainable:
                 self._current.append(now.tensor)
                 self._average.append(mean.tensor.requires_grad_(False))
             else:
-                setattr(mean.owner, mean.attribute, now.tensor)
+                self._live.append((now, mean))
+        self.follow()
+
+    def follow(self) -> None:
+        """Read what is not averaged where the current model keeps it.
+
+        Layers that share a weight hold the one tensor, so its memory is exchanged and not the tensor in one of them.
+        Once is not enough: a module of one's own may put a new tensor in the place of a running statistic.
+        """
+        for now, mean in self._live:
+            mean.tensor.data = now.tensor.data
 
     @torch.no_grad()
     def update(self) -> None:

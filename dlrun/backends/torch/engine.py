@@ -13,22 +13,24 @@ import torch
 from torch import nn
 
 from dlrun.backends.base import Batch, EngineState
+from dlrun.backends.mismatch import mismatches, refuse
 from dlrun.backends.torch import device as devices
 from dlrun.backends.torch.dropout import Clock, follow_clock
 from dlrun.backends.torch.ema import MovingAverage
 from dlrun.backends.torch.foreign import realised
 from dlrun.backends.torch.layout import to_canonical, to_native
 from dlrun.backends.torch.losses import native_loss
+from dlrun.backends.torch.lowering import is_own
 from dlrun.backends.torch.model import GraphModule, Model, build
 from dlrun.backends.torch.optimizers import native_optimizer, read_slots, write_slot
 from dlrun.backends.torch.precision import LossScale, dtype_of, forward_context, keep_float32, mixed
 from dlrun.backends.torch.rules import Rules
 from dlrun.backends.torch.step import Forward, Objective, Part, Step
-from dlrun.backends.torch.weights import Bound, load, mismatches, refuse
+from dlrun.backends.torch.weights import Bound, load
 from dlrun.errors import RunError
-from dlrun.graph import Graph
-from dlrun.layers.norm import BatchNorm
+from dlrun.graph.batch import smallest_batch
 from dlrun.losses import Loss
+from dlrun.models.native import is_native
 from dlrun.plan import Plan
 from dlrun.update import Update
 
@@ -76,7 +78,7 @@ class TorchEngine:
             self._device,
         )
         self._loss = None if recipe.loss is None else objectives[0].loss
-        self._smallest_batch = smallest_batch(plan.graph)
+        self._smallest_batch = smallest_batch(plan.graph, self._micro_batches)
         self._x: torch.Tensor | None = None
         self._target: torch.Tensor | None = None
         self._order: np.ndarray | None = None
@@ -96,10 +98,11 @@ class TorchEngine:
         """What an update consists of: one step for all weights, or those of the recipe's phases."""
         plan, recipe = self._plan, self._plan.recipe
         dtype = dtype_of(recipe.precision)
+        steady = not is_native(plan.graph) and not any(is_own(type(node.layer)) for node in plan.graph.nodes)
 
         def objective(forward: Forward, bound: list[Bound], loss: Loss, outputs: tuple[str, ...]) -> Objective:
             native = native_loss(loss, self._device, dtype, outputs)
-            return Objective(forward, [b.tensor for b in bound], native, Rules(bound, updates))
+            return Objective(forward, [b.tensor for b in bound], native, Rules(bound, updates), steady)
 
         if recipe.loss is not None:
             return [objective(self._forward, self._trainable, recipe.loss, plan.outputs)]
@@ -125,6 +128,7 @@ class TorchEngine:
         return samples if self._plan.input_dtype == "int64" else samples.to(dtype_of(self._plan.recipe.precision))
 
     def _labels(self, y: np.ndarray) -> torch.Tensor:
+        self._plan.check_labels(y)
         labels = _tensor(y).to(self._device)
         return labels if self._loss is None else self._loss.target(labels, self._output_shape)
 
@@ -144,7 +148,7 @@ class TorchEngine:
         assert x is not None and target is not None
         select, parts = torch.index_select, self._micro_batches
         for batch in batches:
-            self._check_size(len(batch))
+            self._smallest_batch.check(len(batch))
             pieces = (batch,) if parts == 1 else batch.tensor_split(min(parts, len(batch)))
             yield [(select(x, 0, piece), select(target, 0, piece)) for piece in pieces]
 
@@ -154,7 +158,7 @@ class TorchEngine:
 
     def _moved(self, batches: Iterable[Batch]) -> Iterator[list[Part]]:
         for x, y in batches:
-            self._check_size(len(x))
+            self._smallest_batch.check(len(x))
             parts = min(self._micro_batches, len(x))
             yield list(zip(self._samples(x).tensor_split(parts), self._labels(y).tensor_split(parts), strict=True))
 
@@ -170,16 +174,6 @@ class TorchEngine:
                 return np.zeros(0)
             return torch.stack(losses).cpu().double().numpy()
 
-    def _check_size(self, samples: int) -> None:
-        """Refuse a batch, or a part of one, that leaves batch normalisation one value per channel."""
-        if samples // min(self._micro_batches, samples) < self._smallest_batch:
-            raise RunError(
-                "batch-too-small",
-                f"a batch of `{samples}` leaves batch normalisation one value per channel in training; it needs two.",
-                path=("data", "batch_size"),
-                hint="Choose a batch size that does not leave a single sample for an epoch's last batch.",
-            )
-
     # Inference
 
     def upload(self, x: np.ndarray) -> torch.Tensor:
@@ -191,6 +185,7 @@ class TorchEngine:
         """Outputs in evaluation mode, averaged weights if kept."""
         average = self._average
         if average is not None and average.started:
+            average.follow()
             module, forward = average.model.module, self._averaged
         else:
             module, forward = self._model.module, self._forward
@@ -259,6 +254,7 @@ class TorchEngine:
             for slot, value in read_slots(self._optimizer, self._plan.recipe.optimizer, b).items():
                 state.slots[f"{b.name}/{slot}"] = value
         if self._average is not None and self._average.started:
+            self._average.follow()
             state.ema = {b.name: b.read(b.tensor) for b in self._average.model.bound}
         if self._scale is not None:
             state.scalars = self._scale.scalars()
@@ -346,10 +342,3 @@ def _slot_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """The shape that a slot of each weight has; that of the weight where this recipe does not keep it."""
     return {name: own[name].get(slot, shape) for name, shape in weights.items()}
-
-
-def smallest_batch(graph: Graph) -> int:
-    """Samples a training batch needs at least: batch normalisation reads two values per channel."""
-    trained = [n for n in graph.nodes if isinstance(n.layer, BatchNorm) and n.layer.trainable]
-    needed = [-(-2 * n.output.shape[-1] // n.output.size) for n in trained]
-    return max(needed, default=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,45 +10,24 @@ import numpy as np
 import torch
 from torch import nn
 
+from dlrun.backends.foreign import failed, with_weights, wrong_answer, wrong_type
 from dlrun.backends.torch.dropout import Clock
 from dlrun.backends.torch.layout import to_canonical, to_native
 from dlrun.backends.torch.model import Model
 from dlrun.backends.torch.weights import Bound, load
-from dlrun.errors import DlrunError, DlrunErrors
-from dlrun.graph import Graph, Node, TensorType, Weight
-from dlrun.models.native import NODE, NativeLayer, is_native
+from dlrun.errors import DlrunError
+from dlrun.graph import Graph, TensorType, Weight
+from dlrun.models.native import NODE, NativeLayer
 from dlrun.plan import Plan
 from dlrun.randomness import derive, step_key
 from dlrun.targets import make
-from dlrun.update import ruled
 
 _MASK63 = (1 << 63) - 1
 
 
 def realised(plan: Plan) -> Plan:
-    """The plan with the weights of its native model in the graph; a plan of layers is as it was.
-
-    Raises:
-        DlrunError: ``native-type``, ``native-output``, ``target-failed``; DlrunErrors: patterns that match no weight.
-    """
-    if not is_native(plan.graph):
-        return plan
-    main = plan.graph.nodes[-1]
-    layer = main.layer
-    assert isinstance(layer, NativeLayer)
-    module = _made(layer, plan.graph)
-    layer.made.append(module)
-    weights: dict[str, list[Weight]] = {}
-    for name, tensor in _tensors(module).items():
-        owner, _, leaf = name.rpartition(".")
-        trainable = isinstance(tensor, nn.Parameter) and tensor.requires_grad
-        weights.setdefault(owner or NODE, []).append(Weight(leaf, tuple(tensor.shape), "zeros", trainable=trainable))
-    main = dataclasses.replace(main, weights=tuple(weights.pop(NODE, ())))
-    holders = [Node(name, layer, (), (), TensorType(()), tuple(own), main.path) for name, own in weights.items()]
-    graph, errors = ruled(plan.recipe, dataclasses.replace(plan.graph, nodes=(*holders, main)))
-    if errors:
-        raise DlrunErrors(errors)
-    return dataclasses.replace(plan, graph=graph)
+    """The plan with the weights of its native model in the graph: see ``with_weights``."""
+    return with_weights(plan, _made, lambda module: {name: _weight(name, t) for name, t in _tensors(module).items()})
 
 
 def build_foreign(graph: Graph, weights: Mapping[str, np.ndarray], device: torch.device, dtype: torch.dtype) -> Model:
@@ -72,8 +50,7 @@ def build_foreign(graph: Graph, weights: Mapping[str, np.ndarray], device: torch
     for name, tensor in _tensors(module).items():
         owner, _, leaf = name.rpartition(".")
         called = name if owner else f"{NODE}.{leaf}"
-        trainable = isinstance(tensor, nn.Parameter) and tensor.requires_grad
-        weight = described.get(called, Weight(leaf, tuple(tensor.shape), "zeros", trainable=trainable))
+        weight = described.get(called) or _weight(name, tensor)
         if isinstance(tensor, nn.Parameter):
             tensor.requires_grad_(weight.trainable)
         bound.append(NativeBound(called, weight, module.get_submodule(owner), leaf))
@@ -144,8 +121,17 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     found = {}
     for name, value in stored.items() if isinstance(stored, Mapping) else ():
         if isinstance(value, torch.Tensor):
-            whole = value.detach().to(torch.float32) if value.dtype == torch.bfloat16 else value.detach()
-            found[str(name)] = whole.numpy()
+            try:
+                whole = value.detach().to(torch.float32) if value.dtype == torch.bfloat16 else value.detach()
+                found[str(name)] = whole.numpy()
+            except Exception:  # sparse, quantised, without values (meta), of a type that numpy has not
+                kind = ", ".join(str(what).removeprefix("torch.") for what in (value.dtype, value.layout, value.device))
+                raise DlrunError(
+                    "unreadable-weights",
+                    f"`{name}` in `{path}` is no plain tensor of numbers ({kind}).",
+                    path=("model", "weights"),
+                    hint="Save it where it was made as dense float32.",
+                ) from None
     return found
 
 
@@ -155,19 +141,13 @@ def _made(layer: NativeLayer, graph: Graph) -> nn.Module:
         torch.manual_seed(derive(layer.seed, "native", "weights") & _MASK63)
         made = make(layer.target, layer.place)
         if not isinstance(made, nn.Module):
-            raise DlrunError(
-                "native-type",
-                f"`{layer.target['_target_']}` made a `{type(made).__name__}`; the torch backend runs torch.nn.Module.",
-                path=layer.place,
-                hint="Choose the backend that it is made for, or give each backend its own target.",
-            )
+            raise wrong_type(layer, made, "torch", "torch.nn.Module")
         _try(made, graph, layer)  # lazy layers draw their weights now
     return made
 
 
 def _try(module: nn.Module, graph: Graph, layer: NativeLayer) -> None:
     """Look at what the module makes of two samples; this also completes modules that wait for a first input."""
-    name = layer.target["_target_"]
     floating = next((p.dtype for p in module.parameters() if p.is_floating_point() and not _waits(p)), torch.float32)
     dtype = torch.int64 if graph.input.dtype == "int" else floating
     x = _plain(to_native(torch.zeros((2, *graph.input.shape), dtype=dtype)))
@@ -177,24 +157,12 @@ def _try(module: nn.Module, graph: Graph, layer: NativeLayer) -> None:
         with torch.no_grad():
             y = _tensor(module(x))
     except Exception as error:  # whatever the user's code raises
-        raise DlrunError(
-            "target-failed",
-            f"`{name}` fails on samples of shape {tuple(x.shape)}: {type(error).__name__}: "
-            f"{' '.join(str(error).split())}",
-            path=layer.place,
-            hint="Images arrive as (N, channels, height, width), everything else as the data has it.",
-        ) from error
+        raise failed(layer, x.shape, error, "(N, channels, height, width)") from error
     finally:
         module.train(training)
-    wanted = tuple(to_native(torch.zeros((1, *graph.output.shape))).shape[1:])
     if not isinstance(y, torch.Tensor) or tuple(to_canonical(y).shape) != (2, *graph.output.shape):
-        found = f"(N, {', '.join(map(str, y.shape[1:]))})" if isinstance(y, torch.Tensor) else f"a `{type(y).__name__}`"
-        raise DlrunError(
-            "native-output",
-            f"`{name}` answers with {found}; the data and loss need (N, {', '.join(map(str, wanted))}).",
-            path=layer.place,
-            hint='Give it the number of outputs (`classes: "${data.classes}"`), or say its shape by `model.output`.',
-        )
+        wanted = TensorType(tuple(to_native(torch.zeros((1, *graph.output.shape))).shape[1:]))
+        raise wrong_answer(layer, y, y.shape if isinstance(y, torch.Tensor) else None, wanted)
 
 
 def _plain(x: torch.Tensor) -> torch.Tensor:
@@ -213,6 +181,11 @@ def _tensor(y: Any) -> Any:
 
 def _answer(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: Any) -> Any:
     return _tensor(output)
+
+
+def _weight(name: str, tensor: torch.Tensor) -> Weight:
+    trainable = isinstance(tensor, nn.Parameter) and tensor.requires_grad
+    return Weight(name.rpartition(".")[2], tuple(tensor.shape), "zeros", trainable=trainable)
 
 
 def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -135,22 +135,13 @@ def sgd(spec: optimizers.SGD, groups: Groups, device: torch.device) -> torch.opt
     )
 
 
+_ADAM = {optimizers.Adam: torch.optim.Adam, optimizers.AdamW: torch.optim.AdamW}
+
+
 @lowers(optimizers.Adam)
-def adam(spec: optimizers.Adam, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
-    return torch.optim.Adam(
-        groups,
-        lr=spec.learning_rate,
-        betas=spec.betas,
-        eps=spec.epsilon,
-        amsgrad=spec.amsgrad,
-        maximize=False,
-        **_kernel(device),
-    )
-
-
 @lowers(optimizers.AdamW)
-def adamw(spec: optimizers.AdamW, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
+def adam(spec: optimizers.Adam | optimizers.AdamW, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return _ADAM[type(spec)](
         groups,
         lr=spec.learning_rate,
         betas=spec.betas,
@@ -229,16 +220,15 @@ def adadelta(spec: optimizers.Adadelta, groups: Groups, device: torch.device) ->
     )
 
 
+_OWN: dict[type[optimizers.Optimizer], type[OwnOptimizer]] = {
+    optimizers.Lion: Lion,
+    optimizers.LAMB: LAMB,
+    optimizers.Adafactor: Adafactor,
+}
+
+
 @lowers(optimizers.Lion)
-def lion(spec: optimizers.Lion, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
-    return Lion(spec, groups)
-
-
 @lowers(optimizers.LAMB)
-def lamb(spec: optimizers.LAMB, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
-    return LAMB(spec, groups)
-
-
 @lowers(optimizers.Adafactor)
-def adafactor(spec: optimizers.Adafactor, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
-    return Adafactor(spec, groups)
+def own_optimizer(spec: optimizers.Optimizer, groups: Groups, device: torch.device) -> torch.optim.Optimizer:
+    return _OWN[type(spec)](spec, groups)

@@ -49,8 +49,10 @@ class PointerLogits(nn.Module):
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         weights = self._weights(scores, mask)
-        where = source.unsqueeze(1).expand(-1, scores.shape[1], -1)
-        copied = torch.zeros_like(logits, dtype=weights.dtype).scatter_add(-1, where, weights)
+        outside = (source < 0) | (source >= logits.shape[-1])
+        where = source.masked_fill(outside, 0).unsqueeze(1).expand(-1, scores.shape[1], -1)
+        shares = weights.masked_fill(outside.unsqueeze(1), 0.0)
+        copied = torch.zeros_like(logits, dtype=weights.dtype).scatter_add(-1, where, shares)
         chosen = F.logsigmoid(gate) + logits.log_softmax(dim=-1)
         some = copied > _LEAST
         pointed = F.logsigmoid(-gate) + torch.where(some, copied, 1.0).log()

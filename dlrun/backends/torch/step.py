@@ -31,12 +31,14 @@ class Objective:
         parameters: What is trained.
         loss: What is minimised.
         rules: Penalties and limits.
+        steady: Whether the loss reaches the same weights in every update; a user's own code may choose.
     """
 
     forward: Forward
     parameters: list[torch.Tensor]
     loss: NativeLoss
     rules: Rules
+    steady: bool = True
 
 
 class Step:
@@ -72,6 +74,7 @@ class Step:
         self._clip_norm = recipe.train.clip_norm
         self._context = forward_context(recipe.precision, device) if mixed(recipe.precision) else None
         self._counted = 0
+        self._unreached: dict[int, list[torch.Tensor]] = {}
 
     def __call__(self, parts: Sequence[Part], step: int, rate: float) -> torch.Tensor:
         """Update number ``step + 1``; returns the whole batch's loss, a detached scalar on the device.
@@ -102,16 +105,26 @@ class Step:
         loss = self._gradients_of(objective, parts, step)
         if self._scale is not None and not self._scale.unscale(self._gradients()):
             return loss
+        self._complete(objective)
         objective.rules.penalise()
         if self._clip_value is not None:
             clip_grad_value_(objective.parameters, clip_value=self._clip_value)
         if self._clip_norm is not None:
             clip_grad_norm_(objective.parameters, max_norm=self._clip_norm, norm_type=2.0, error_if_nonfinite=False)
         set_rate(self._optimizer, step, rate)
-        self._optimizer.step()  # leaves alone what has no gradient
+        self._optimizer.step()  # leaves alone what has no gradient: the weights of other objectives
         objective.rules.limit()
         self._counted = step + 1
         return loss
+
+    def _complete(self, objective: Objective) -> None:
+        """Give weights that the loss does not reach a gradient of zeros: momentum and weight decay go on."""
+        if objective.steady and id(objective) in self._unreached:
+            unreached = self._unreached[id(objective)]
+        else:
+            unreached = self._unreached[id(objective)] = [p for p in objective.parameters if p.grad is None]
+        for parameter in unreached:
+            parameter.grad = torch.zeros_like(parameter)
 
     def backward(self, parts: Sequence[Part], step: int) -> None:
         """Leave the gradients of update ``step + 1`` in the parameters, times the loss scale.

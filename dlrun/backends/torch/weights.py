@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from dlrun.backends.mismatch import mismatches, refuse
 from dlrun.backends.torch.lowering import attribute, is_own
-from dlrun.errors import DlrunError
 from dlrun.graph import Graph, Weight
 
 
@@ -108,27 +108,6 @@ def tie(graph: Graph, parts: Mapping[str, nn.Module]) -> None:
             kept = mine._parameters if own in mine._parameters else mine._buffers
             assert kept[own] is not None and kept[own].shape == tensor.shape, (node.name, weight.name)
             kept[own] = tensor
-
-
-def mismatches(what: str, given: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> Iterable[str]:
-    """What does not fit the model, one phrase each."""
-    for name, value in given.items():
-        if name not in shapes:
-            yield f"{what} `{name}` is not in the model"
-        elif np.shape(value) != shapes[name]:
-            yield f"{what} `{name}` has shape {np.shape(value)}, the model's has {shapes[name]}"
-
-
-def refuse(problems: Iterable[str]) -> None:
-    """Raise ``checkpoint-mismatch`` if there are any."""
-    found = list(problems)
-    if found:
-        more = f"; and {len(found) - 8} more" if len(found) > 8 else ""
-        raise DlrunError(
-            "checkpoint-mismatch",
-            "the checkpoint does not fit this model: " + "; ".join(found[:8]) + more + ".",
-            hint="Use the recipe the checkpoint was written with.",
-        )
 
 
 def load(bound: Iterable[Bound], values: Mapping[str, np.ndarray]) -> None:
