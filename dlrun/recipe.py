@@ -6,6 +6,7 @@ optimizer, schedule, source, transform, metric, tracker).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,26 @@ from dlrun.optimizers import Optimizer
 from dlrun.schedules import Schedule
 
 Positive = Annotated[int, Gt(0)]
+
+
+_NO_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no name holds: separators, control characters, bytes that are not UTF-8."""
+
+
+@dataclass(frozen=True)
+class FolderName:
+    """Rule for text that names a folder: what would lead elsewhere, or what no file system takes, is no name."""
+
+    says = "a name for a folder (no `/` or `\\`, not `.` or `..`, no blank at either end, 200 bytes at most)"
+
+    def allows(self, text: str) -> bool:
+        """Whether ``text`` keeps the rule."""
+        if _NO_NAME.search(text) or text != text.strip() or text in ("", ".", ".."):
+            return False
+        return len(text.encode()) <= 200  # of 255: temporary files beside it have longer names
+
+
+Name = Annotated[str, FolderName()]
 Precision = Literal["float32", "float64", "bfloat16", "float16"]
 
 
@@ -87,7 +108,8 @@ class Phase:
 
     Args:
         weights: Pattern of the weights that it moves, e.g. `discriminator.*`.
-        loss: What they minimise; a `weighted_sum` may read several outputs.
+        loss: What they minimise; a `weighted_sum` may read several outputs. Weights that it does not reach have a
+            gradient of 0: momentum and weight decay move them.
         output: The output that the loss reads, one of the model's; the answer (the first) when left out.
     """
 
@@ -195,7 +217,7 @@ class Output:
     """
 
     root: str = "outputs"
-    name: str | None = None
+    name: Name | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +243,7 @@ class Recipe:
         extensions: Python files that describe layers of one's own, relative to the recipe's file.
     """
 
-    name: str
+    name: Name
     task: str = "image_classification"
     data: Data
     model: Model

@@ -116,11 +116,12 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        if name in self._entries or (isinstance(name, str) and self._seek(name)) or name in self._discover():
+        if not isinstance(name, str):
+            return False
+        if name in self._entries or self._seek(name) or name in self._discover():
             return True
-        if isinstance(name, str):
-            with contextlib.suppress(DlrunError):  # `get` says it
-                self._supply(name)
+        with contextlib.suppress(DlrunError):  # `get` says it
+            self._supply(name)
         return name in self._entries
 
     def get(self, name: object, path: Path = ()) -> type[T]:

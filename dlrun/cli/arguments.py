@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -42,15 +43,18 @@ def is_override(word: str) -> bool:
 
 
 def split_words(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Bare words and overrides, each in the order written."""
-    bare = [w for w in words or () if not is_override(w)]
-    return bare, [w for w in words or () if is_override(w)]
+    """Bare words and overrides, each in the order written; what exists as a file or folder is one."""
+    bare: list[str] = []
+    overrides: list[str] = []
+    for word in words or ():
+        (overrides if is_override(word) and not os.path.exists(word) else bare).append(word)
+    return bare, overrides
 
 
 def recipe_override(word: str) -> str:
     """``recipe=…`` for a recipe's name, its file, or a run directory (its resolved recipe)."""
     saved = Path(word) / "recipe.yaml"
-    return f"recipe={saved}" if saved.is_file() else f"recipe={word}"
+    return f"recipe={saved}" if os.path.isfile(saved) else f"recipe={word}"
 
 
 def with_recipe(words: Sequence[str] | None) -> list[str]:
@@ -80,9 +84,40 @@ def not_an_override(word: str, because: str) -> DlrunError:
 
 
 def take(overrides: Sequence[str], key: str) -> tuple[str | None, list[str]]:
-    """The value of ``key=…`` among ``overrides`` (the last one counts), and the others."""
-    mine = [o for o in overrides if o.startswith(f"{key}=")]
-    return (mine[-1].partition("=")[2] if mine else None), [o for o in overrides if o not in mine]
+    """The value of ``key=…`` among ``overrides``, and the others.
+
+    Raises:
+        DlrunError: ``contradiction`` for two values, ``empty-value`` for none after ``=``.
+    """
+    mine = list(dict.fromkeys(o for o in overrides if o.startswith(f"{key}=")))
+    if len(mine) > 1:
+        text = f"`{mine[0]}` and `{mine[1]}` both set `{key}`."
+        raise DlrunError("contradiction", text, hint="Keep one of them.")
+    value = mine[0].partition("=")[2] if mine else None
+    return said(value, f"{key}="), [o for o in overrides if o not in mine]
+
+
+def said(value: str | None, what: str) -> str | None:
+    """The value of a flag or key, if it was given.
+
+    Raises:
+        DlrunError: ``empty-value`` for one that says nothing, as of a shell variable that is not set.
+    """
+    if value == "":
+        raise DlrunError("empty-value", f"`{what}` has no value.", hint="Write one, or leave it out.")
+    return value
+
+
+def either(flag: str | None, flag_name: str, asked: str | None, key: str) -> str | None:
+    """The value of a flag that can be written as ``key=…`` as well.
+
+    Raises:
+        DlrunError: ``contradiction`` for both, ``empty-value``.
+    """
+    if said(flag, flag_name) is not None and asked is not None and flag != asked:
+        text = f"`{flag_name} {flag}` and `{key}={asked}` mean the same and differ."
+        raise DlrunError("contradiction", text, hint="Keep one of them.")
+    return flag if flag is not None else asked
 
 
 def one_target(target: str | None, overrides: Sequence[str] | None, verb: str) -> tuple[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.arguments import ConfigDir, Json, is_override, take, with_recipe
+from dlrun.cli.arguments import ConfigDir, Json, split_words, take, with_recipe
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def compare(
     """
     if dtype not in _DTYPES:
         raise DlrunError("unknown-option", f"`--dtype {dtype}` is not one of `float64`, `float32`, `both`.")
-    bare = [w for w in words or () if not is_override(w)]
+    bare, others = split_words(words)
     if len(bare) == 2:
-        _runs(bare, [w for w in words or () if is_override(w)], json)
+        _runs(bare, others, json)
         return
     from dlrun.compare.backends import compare_backends
     from dlrun.compare.keep import keep_report

@@ -38,10 +38,10 @@ def new(
     from dlrun.cli import render
 
     stem = name.removesuffix(".yaml")
-    if not re.fullmatch(r"\w[\w-]*", stem):
+    if not re.fullmatch(r"\w[\w-]*", stem) or len(stem.encode()) > 200:
         raise DlrunError(
             "bad-name",
-            f"`{name}` cannot name a recipe: letters, digits, `_` and `-` only.",
+            f"`{name}` cannot name a recipe: letters, digits, `_` and `-` only, 200 bytes at most.",
             hint="Choose the folder with --out DIR." if "/" in name else None,
         )
     original = _find(source, config_dir)
@@ -52,7 +52,9 @@ def new(
             f"`{target}` exists already.",
             hint=f"Choose another name, or overwrite it: dlrun new {name} --from {source} --force",
         )
-    text = renamed(original.read_text("utf-8"), original.stem, stem)
+    from dlrun.config.document import text_of
+
+    text = renamed(text_of(original), original.stem, stem)
     _write(target, pointed(text, original.parent, target.parent))
     if json:
         render.print_json({"file": target, "from": original})
@@ -92,6 +94,7 @@ def pointed(text: str, before: Path, folder: Path) -> str:
 
 
 def _find(source: str, config_dir: str | None) -> Path:
+    import os
     from pathlib import Path
 
     from dlrun.config import recipes
@@ -99,7 +102,7 @@ def _find(source: str, config_dir: str | None) -> Path:
     found = {str(entry[0]): Path(str(entry[1])) for entry in recipes(config_dir=config_dir)}
     if source in found:
         return found[source]
-    if Path(source).is_file():
+    if os.path.isfile(source):  # no word makes it raise
         return Path(source)
     raise DlrunError("unknown-recipe", f"`{source}` is neither a recipe nor a file.", hint=did_you_mean(source, found))
 

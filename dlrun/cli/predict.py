@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlrun.cli.arguments import Json, missing_run, split_words, take
+from dlrun.cli.arguments import Json, either, missing_run, split_words, take
 from dlrun.errors import DlrunError, RunError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def predict(
     """
     from pathlib import Path
 
-    bare, overrides = _words(words)
+    bare, overrides = split_words(words)
     asked, overrides = take(overrides, "output")
     if not bare:
         raise missing_run("predict")
@@ -60,8 +60,8 @@ def predict(
         )
     from dlrun.run.directory import open_run
 
-    named = out or asked
-    target = Path(named) if named else open_run(bare[0]).path / "predictions.csv"
+    named = either(out, "--out", asked, "output")
+    target = Path(named) if named is not None else open_run(bare[0]).path / "predictions.csv"
     if target.suffix.lower() not in (".csv", ".jsonl"):
         raise DlrunError(
             "unknown-format", f"`{target}` is neither .csv nor .jsonl.", hint="Choose one of the two endings."
@@ -71,15 +71,6 @@ def predict(
     predictions = predict_files(Path(bare[0]), [Path(p) for p in bare[1:]], overrides=overrides)
     _write(target, predictions)
     _report(bare[0], predictions, target, json)
-
-
-def _words(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Bare words and overrides; a file that exists is a file, whatever its name."""
-    from pathlib import Path
-
-    bare, overrides = split_words(words)
-    files = [w for w in overrides if Path(w).exists()]
-    return [w for w in words or () if w in bare or w in files], [w for w in overrides if w not in files]
 
 
 def _write(target: Path, predictions: Sequence[Prediction]) -> None:

@@ -12,6 +12,8 @@ from dlrun.errors import dotted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dlrun.config import Composed
+
 EXAMPLES = """\
 dlrun show mnist
 dlrun show mnist optimizer=sgd train.epochs=5  # with overrides
@@ -53,9 +55,20 @@ def show(
         [
             (f"dlrun check {again}", "layers, parameters and FLOPs"),
             (f"dlrun train {again}", "train it"),
-            (f"dlrun new my_recipe --from {composed.recipe.name}", "a copy to edit"),
+            (f"dlrun new my_recipe --from {_source(composed)}", "a copy to edit"),
         ]
     )
+
+
+def _source(composed: Composed) -> str:
+    """The recipe that was shown, as `new` finds it again: by name if it was named."""
+    from pathlib import Path
+    from shlex import quote
+
+    from dlrun.config.catalog import is_path
+
+    said = [o.partition("=")[2] for o in composed.overrides if o.startswith("recipe=")]
+    return quote(composed.file) if said and is_path(said[-1]) else quote(Path(composed.file).stem)
 
 
 def annotate(text: str, origins: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, take, with_recipe
+from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, either, take, with_recipe
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def train(
     Ctrl-C saves the run and exits with 130. The same recipe and seed give the same bits again.
     """
     asked, words = take(overrides or (), "resume")
-    target = resume or asked
+    target = either(resume, "--resume", asked, "resume")
     words = _resumed(target, words, multirun) if target is not None else with_recipe(words)
     if cfg is not None or info is not None:
         _show_hydra(words, cfg, info, config_dir)
@@ -97,13 +97,12 @@ def _train(
     composed = compose(words, config_dir=config_dir, smoke=smoke)
     from dlrun.run.train import train as run
 
-    render.notes(composed.notes)
     with watch(quiet=quiet) as listener:
         result = run(composed, [listener], resume=Path(resume) if resume is not None else None)
     if json:
         render.print_json({**_summary(result), "monitor": monitored(composed.recipe, result.metrics)})
     else:
-        _report(result, composed.recipe.train.epochs, quiet)
+        _report(result, quiet)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -127,7 +126,7 @@ def monitored(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": f"val_{name}", "better": known.get(name, "lower"), "value": metrics[f"val_{name}"]}
 
 
-def _report(result: TrainResult, epochs: int, quiet: bool) -> None:
+def _report(result: TrainResult, quiet: bool) -> None:
     from shlex import quote
 
     from dlrun.cli import render
@@ -153,7 +152,7 @@ def _report(result: TrainResult, epochs: int, quiet: bool) -> None:
     render.next_steps(
         [
             *answers,
-            (f"dlrun train resume={run} train.epochs={2 * epochs}", "train for more epochs"),
+            (f"dlrun train resume={run} {' '.join(result.longer)}", "train for more epochs"),
             (f"dlrun export {run} format=onnx", "write a model file that needs no dlrun"),
         ]
     )

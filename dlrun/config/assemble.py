@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dlrun.config import files
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog
@@ -15,7 +16,8 @@ from dlrun.config.node import Node
 from dlrun.config.normal import expand, form_at, merge
 from dlrun.config.overrides import Override
 from dlrun.config.written import plain
-from dlrun.errors import DlrunError, DlrunErrors, Path, Where
+from dlrun.errors import DlrunError, DlrunErrors, Where
+from dlrun.errors import Path as Place
 from dlrun.recipe import Recipe
 
 DEFAULT_RECIPE = "digits"
@@ -52,19 +54,15 @@ class _Assembly:
         self.choices = {o.key: o for o in choices if o.key in CHOICES}
         self.others = [o for o in choices if o.key not in (*CHOICES, RECIPE)]
         self.files: dict[str, File] = {}
+        self.dropped: dict[tuple[Path, str], tuple[str, str]] = {}
 
     def run(self) -> Assembled:
         name = self.recipe.value if self.recipe is not None else DEFAULT_RECIPE
         self._check_options(name)
-        recipe = self._file(f"{RECIPE}/{name}")
-        written = self._written_choices([recipe])
+        lineage = self._lineage(f"{RECIPE}/{name}", {})
+        recipe = lineage[-1]
+        written = self._chosen(lineage)
         defaults, known = self._defaults(name, written)
-        inherited = [self._file(d) for d, _ in defaults if d.startswith(f"{RECIPE}/")]
-        if len(inherited) > 1:
-            further = {**self._written_choices(inherited), **written}
-            if further != written:
-                written = further
-                defaults, known = self._defaults(name, written)
         old = dict(known)
         if self.choices:
             defaults, _ = self._defaults(name, {**written, **{g: o.value for g, o in self.choices.items()}})
@@ -101,16 +99,47 @@ class _Assembly:
             self.files[config] = files.load(path, config, self.catalog)
         return self.files[config]
 
-    def _written_choices(self, recipes: Iterable[File]) -> dict[str, str]:
-        """Options that recipes choose in their own sections: ``optimizer: {name: sgd}``."""
+    def _lineage(self, config: str, above: dict[Path, Where]) -> list[File]:
+        """A recipe and those that it inherits from, itself last."""
+        file = self._file(config)
+        place = file.path.resolve()
+        if place in above:
+            raise DlrunErrors(
+                [
+                    DlrunError(
+                        "bad-defaults",
+                        f"`{shown(file.path)}` inherits from itself.",
+                        where=above[place],
+                        hint="Remove the entry, or give one of the two recipes another name.",
+                    )
+                ]
+            )
+        found: list[File] = []
+        for further, where in file.inherits.items():
+            found += [f for f in self._lineage(further, {**above, place: where}) if f not in found]
+        return [*found, file]
+
+    def _chosen(self, lineage: Sequence[File]) -> dict[str, str]:
+        """Options that recipes choose, in a section of their own or in ``defaults``; the last recipe decides.
+
+        Sections that an ``override`` replaces are noted in ``dropped``.
+        """
+        options: dict[str, str] = {g: n.value for g, n in self._file("config").overrides.items() if g in CHOICES}
         found: dict[str, str] = {}
         errors = []
-        for file in recipes:
+        for number, file in enumerate(lineage):
             for group in CHOICES:
+                listed = file.overrides.get(group)
+                if listed is not None:
+                    if options.get(group) != listed.value:
+                        for other in lineage[:number]:
+                            replaced = (str(options.get(group)), listed.value)
+                            self.dropped.setdefault((other.path, group), replaced)
+                    options[group] = found[group] = listed.value
                 node = file.train if group == "train" else _name(file.body, group)
                 if node is None or not isinstance(node.value, str) or "${" in node.value:
                     continue
-                listed = file.overrides.get(group)
+                options[group] = node.value
                 if listed is not None and listed.value != node.value:
                     errors.append(
                         DlrunError(
@@ -147,7 +176,7 @@ class _Assembly:
         overrides = [HydraOverride(kind, group, ValueType.ELEMENT, value) for group, value, kind in wanted]
         try:
             found = create_defaults_list(Repository(self.catalog), "config", overrides, False, False)
-        except (HydraException, ValueError, AssertionError) as error:
+        except (HydraException, ValueError, AssertionError, RecursionError) as error:
             raise DlrunErrors([self._failed(error, recipe)]) from None
         return [(d.config_path or "", d.package or "") for d in found.defaults], dict(found.overrides.known_choices)
 
@@ -178,6 +207,8 @@ class _Assembly:
             "Could not override": "an `override` names a group that is not in any defaults list above it.",
         }
         reason = next((r for key, r in reasons.items() if key in text), "its entries do not fit together.")
+        if isinstance(error, RecursionError):
+            reason = "a file that it names inherits from itself."
         return DlrunError("bad-defaults", f"the list `defaults` cannot be composed: {reason}", where=where)
 
     def _merge(
@@ -187,6 +218,12 @@ class _Assembly:
         notes = []
         for config, package in defaults:
             body = self._placed(config, package)
+            for group in CHOICES:
+                replaced = self.dropped.get((self._file(config).path, group))
+                if replaced is not None and group in body.value:
+                    before, option = replaced
+                    text = f"override /{group}: {option}"
+                    notes += dropped(text, before, body.value.pop(group), choice_class((group,), option))
             for group, o in switched.items():
                 section = body.value.get(group)
                 if section is not None and not config.startswith(f"{group}/"):
@@ -241,7 +278,7 @@ def dropped(text: str, old: str, section: Node, cls: type | None) -> list[str]:
     return [f"`{text}` replaces `{old}` and drops what was written for it: {listed}."]
 
 
-def choice_class(path: Path, name: str) -> type | None:
+def choice_class(path: Place, name: str) -> type | None:
     """The class that a choice of this name has, if it is known."""
     form = form_at(path)
     if isinstance(form, Choice):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlrun.config.resources import resource_dir
+from dlrun.errors import DlrunError, DlrunErrors, Where
 
 RECIPE = "recipe"
 """The group whose options are recipes."""
@@ -50,7 +51,7 @@ class Catalog:
         dirs += [Path("recipes"), resource_dir("recipes")]
         seen: dict[str, Path] = {}
         for folder in dirs:
-            if folder.is_dir():
+            if os.path.isdir(folder):
                 seen.setdefault(os.path.realpath(folder), folder)
         return list(seen.values())
 
@@ -65,13 +66,14 @@ class Catalog:
 
     def find_recipe(self, name: str) -> Path | None:
         """The file of a recipe given by name or by path, or None."""
-        path = Path(name).expanduser()
+        # os.path, here and below: a word that no file system takes is no file, where pathlib would raise
         if is_path(name):
-            candidates = [path] if path.suffix in (".yaml", ".yml") else [path.with_name(path.name + ".yaml"), path]
-            return next((c for c in candidates if c.is_file()), None)
+            path = at_home(name)
+            candidates = [path] if path.suffix in (".yaml", ".yml") else [Path(f"{path}.yaml"), path]
+            return next((c for c in candidates if os.path.isfile(c)), None)
         for folder in self.recipe_dirs():
             file = folder / f"{name}.yaml"
-            if file.is_file():
+            if os.path.isfile(file):
                 return file
         return None
 
@@ -81,7 +83,7 @@ class Catalog:
         found = set() if parent else {RECIPE}
         for folder in self.conf_dirs():
             base = folder / parent
-            if base.is_dir():
+            if os.path.isdir(base):
                 found |= {e.name for e in base.iterdir() if e.name == "hydra" or _holds_options(e)} - skip
         return sorted(found)
 
@@ -103,7 +105,7 @@ class Catalog:
         name = config if config.endswith(".yaml") else f"{config}.yaml"
         if config.startswith("/") or ".." in Path(name).parts:
             return None
-        return next((folder / name for folder in self.conf_dirs() if (folder / name).is_file()), None)
+        return next((folder / name for folder in self.conf_dirs() if os.path.isfile(folder / name)), None)
 
     def recipe_file(self, name: str) -> RecipeFile:
         """A recipe's description. Its file must exist."""
@@ -116,7 +118,34 @@ class Catalog:
 
 def _holds_options(folder: Path) -> bool:
     # a user's folder may hold data and runs as well
-    return folder.is_dir() and next(folder.glob("*.yaml"), None) is not None
+    return os.path.isdir(folder) and next(folder.glob("*.yaml"), None) is not None
+
+
+def catalog_of(config_dir: str | None) -> Catalog:
+    """The folders to search.
+
+    Raises:
+        DlrunErrors: ``no-config-dir`` when the user's folder is not there.
+    """
+    if config_dir is None:
+        return Catalog()
+    if not config_dir or not os.path.isdir(config_dir):
+        raise DlrunErrors(
+            [
+                DlrunError(
+                    "no-config-dir",
+                    f"`{config_dir}` is not a folder.",
+                    where=Where(override=f"--config-dir {config_dir}"),
+                    hint="Give the folder that holds your recipes and groups.",
+                )
+            ]
+        )
+    return Catalog(Path(config_dir))
+
+
+def at_home(name: str) -> Path:
+    """The path with ``~`` replaced, where there is such a user."""
+    return Path(os.path.expanduser(name))
 
 
 def is_path(name: str) -> bool:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path as File
 from typing import Any
 
 from dlrun import extensions
 from dlrun.config import interpolate
 from dlrun.config.apply import Applied, apply
 from dlrun.config.assemble import Assembled, assemble
-from dlrun.config.catalog import Catalog
+from dlrun.config.catalog import catalog_of
 from dlrun.config.document import shown
 from dlrun.config.extending import adopt_overrides
 from dlrun.config.files import no_tpu
 from dlrun.config.language import Section, fields
 from dlrun.config.node import Node, Unresolved, of
 from dlrun.config.normal import expand
-from dlrun.config.overrides import Override, choices_and_values, parse, single
+from dlrun.config.overrides import choices_and_values, parse, single
 from dlrun.config.typed import BROKEN, Typing
 from dlrun.config.written import values_of
 from dlrun.data.source import Signature
@@ -73,9 +72,9 @@ def compose(
     assembled = assemble(choices, catalog)
     if adopt_overrides(values):
         expand(Section(Recipe), assembled.tree)  # with the layers that they add
-    if smoke:
-        _shorten(assembled.tree, parsed)
     applied = apply(assembled.tree, values)
+    if smoke:
+        _shorten(assembled.tree, applied)
     composition = _Composition(assembled, applied, check_installed)
     recipe, plan = composition.run()
     full = values_of(recipe)
@@ -90,35 +89,22 @@ def compose(
     )
 
 
-def catalog_of(config_dir: str | None) -> Catalog:
-    """The folders to search.
-
-    Raises:
-        DlrunErrors: ``no-config-dir`` when the user's folder is not there.
-    """
-    if config_dir is not None and not File(config_dir).is_dir():
-        raise DlrunErrors(
-            [
-                DlrunError(
-                    "no-config-dir",
-                    f"`{config_dir}` is not a folder.",
-                    where=Where(override=f"--config-dir {config_dir}"),
-                    hint="Give the folder that holds your recipes and groups.",
-                )
-            ]
-        )
-    return Catalog(File(config_dir) if config_dir is not None else None)
-
-
-def _shorten(tree: Node, parsed: Sequence[Override]) -> None:
+def _shorten(tree: Node, applied: Applied) -> None:
     """The dry run; what the command line sets itself stays."""
-    own = {o.key for o in parsed}
     where = Where(override="--smoke")
-    for path, value in {("train", "epochs"): 1, ("train", "limit_batches"): 8}.items():
-        if ".".join(path) not in own and "train" not in own:
+
+    def free(path: Path) -> bool:
+        node, section = tree.get(path), tree.get(path[:1])
+        if section is not None and not isinstance(section.value, dict | None):
+            return False  # a mistake, which is reported as it stands
+        deleted = any(path[: len(gone)] == gone for gone, _ in applied.deleted)
+        return not deleted and (node is None or node.where.override is None)
+
+    for path, value in ((("train", "epochs"), 1), (("train", "limit_batches"), 8)):
+        if free(path):
             tree.put(path, Node(value, where))
     held = tree.get(("data", "validation"))
-    if held is not None and isinstance(held.value, int) and held.value > 256 and "data.validation" not in own:
+    if held is not None and isinstance(held.value, int) and held.value > 256 and free(("data", "validation")):
         tree.put(("data", "validation"), Node(256, where))
 
 

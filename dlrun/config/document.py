@@ -19,17 +19,23 @@ _FLOAT = re.compile(
     |[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$""",
     re.X,
 )
+_INT = re.compile("^[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F][0-9a-fA-F_]*|0b[01][01_]*)$")
+_MOST_VALUES = 100_000
+_MOST_LEVELS = 100
+_MOST_BITS = 4096
+"""Of an integer; a limit before Python's own, which depends on how it is written."""
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads scalars as Hydra does: ``1e-3`` is a number, a date is text."""
+    """Reads scalars as the command line does: ``1e-3`` is a number; a date, ``010`` and ``1:30`` are text."""
 
 
 Loader.yaml_implicit_resolvers = {
-    key: [(tag, rule) for tag, rule in rules if tag.rsplit(":", 1)[1] not in ("timestamp", "float", "value")]
+    key: [(tag, rule) for tag, rule in rules if tag.rsplit(":", 1)[1] not in ("timestamp", "float", "int", "value")]
     for key, rules in Loader.yaml_implicit_resolvers.items()
 }
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
 
 
 def shown(path: str | Path) -> str:
@@ -45,9 +51,18 @@ def read(path: Path) -> Node:
     Raises:
         DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``unreadable-file``.
     """
+    return parse(text_of(path), shown(path))
+
+
+def text_of(path: Path) -> str:
+    """The file's text.
+
+    Raises:
+        DlrunErrors: ``unreadable-file``, ``yaml-syntax``.
+    """
     name = shown(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DlrunErrors([DlrunError("unreadable-file", f"`{name}` cannot be read: {reason}.")]) from None
@@ -56,7 +71,6 @@ def read(path: Path) -> Node:
         raise DlrunErrors(
             [DlrunError("yaml-syntax", "the file is not UTF-8 text.", where=where, hint="Save it as UTF-8.")]
         ) from None
-    return parse(text, name)
 
 
 def text_line(path: Path, offset: int) -> int:
@@ -76,8 +90,8 @@ def parse(text: str, name: str) -> Node:
             loader.dispose()
     except yaml.YAMLError as error:
         raise DlrunErrors([_syntax(error, name, text)]) from None
-    except RecursionError:
-        raise DlrunErrors([DlrunError("yaml-syntax", "an anchor contains itself.", where=Where(name, 1))]) from None
+    except RecursionError:  # of the parser, before there is a place to name
+        raise DlrunErrors([_too_deep(Where(name, 1, 1))]) from None
     if not isinstance(node.value, dict):
         if node.value is None:
             return Node({}, Where(name, 1, 1))
@@ -100,9 +114,31 @@ def scalar(text: str) -> Any:
     """Text as a plain YAML value: a number, a truth value, null, or itself."""
     loader = Loader("")
     try:
-        return loader.construct_object(yaml.ScalarNode(loader.resolve(yaml.ScalarNode, text, (True, False)), text))
+        return _constructed(loader, yaml.ScalarNode(loader.resolve(yaml.ScalarNode, text, (True, False)), text))
+    except ValueError:
+        return text
     finally:
         loader.dispose()
+
+
+def _constructed(loader: Any, node: yaml.ScalarNode) -> Any:
+    """The value of a scalar; ValueError for one that its tag does not fit."""
+    try:
+        value = loader.construct_object(node)
+    except (KeyError, AttributeError, OverflowError) as error:  # `!!bool maybe`, `!!timestamp soon`
+        raise ValueError from error
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise ValueError
+    return value
+
+
+def _too_deep(where: Where) -> DlrunError:
+    return DlrunError(
+        "yaml-syntax",
+        f"values are nested deeper than {_MOST_LEVELS} levels.",
+        where=where,
+        hint="Close brackets, or write it flatter.",
+    )
 
 
 def _syntax(error: yaml.YAMLError, name: str, text: str) -> DlrunError:
@@ -129,23 +165,54 @@ class _Reader:
         self.loader = loader
         self.name = name
         self.errors: list[DlrunError] = []
+        self.values = 0
+        self.above: list[yaml.Node] = []
 
     def where(self, node: yaml.Node) -> Where:
         return Where(self.name, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def node(self, node: yaml.Node, where: Where | None = None) -> Node:
         where = where or self.where(node)
+        if isinstance(node, yaml.ScalarNode):
+            return Node(self._scalar(node, where), where)
+        if any(node is above for above in self.above):
+            raise DlrunErrors([DlrunError("yaml-syntax", "an anchor contains itself.", where=where)])
+        if len(self.above) >= _MOST_LEVELS:
+            raise DlrunErrors([_too_deep(where)])
+        self.above.append(node)
         if isinstance(node, yaml.MappingNode):
             self._check_keys(node)
             self.loader.flatten_mapping(node)
+            self._count(len(node.value), where)
             # a merge key (<<) puts its entries first, so that later ones win
-            return Node({self._key(k): self.node(v, self.where(k)) for k, v in node.value}, where)
-        if isinstance(node, yaml.SequenceNode):
-            return Node([self.node(item, self._item(item)) for item in node.value], where)
-        return Node(self.loader.construct_object(node), where)
+            read = Node({self._key(k): self.node(v, self.where(k)) for k, v in node.value}, where)
+        else:
+            self._count(len(node.value), where)
+            read = Node([self.node(item) for item in node.value], where)
+        self.above.pop()
+        return read
 
-    def _item(self, node: yaml.Node) -> Where:
-        return self.where(node)
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+        try:
+            return _constructed(self.loader, node)
+        except ValueError:
+            kind = node.tag.replace("tag:yaml.org,2002:", "!!")
+            text = node.value if len(node.value) <= 60 else node.value[:57] + "…"
+            self.errors.append(
+                DlrunError(
+                    "yaml-syntax",
+                    f"`{text}` cannot be read as `{kind}`.",
+                    where=self.where(node),
+                    hint="Write a number of fewer digits." if kind == "!!int" else "Write a plain value.",
+                )
+            )
+            return None
+
+    def _count(self, values: int, where: Where) -> None:
+        self.values += values
+        if self.values > _MOST_VALUES:
+            text = f"with its aliases written out the file has more than {_MOST_VALUES:,} values."
+            raise DlrunErrors([DlrunError("yaml-syntax", text, where=where, hint="Use fewer aliases (`*name`).")])
 
     def _key(self, node: yaml.Node) -> str:
         # keys are names: `on` or `1` stay as written

@@ -16,7 +16,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+_Dumper.yaml_implicit_resolvers = {key: [*rules] for key, rules in Loader.yaml_implicit_resolvers.items()}
+for _key, _rules in yaml.SafeLoader.yaml_implicit_resolvers.items():  # what only other readers take for a number
+    _Dumper.yaml_implicit_resolvers.setdefault(_key, []).extend(r for r in _rules if r[0].endswith((":int", ":float")))
 
 
 class _Line(dict[str, Any]):

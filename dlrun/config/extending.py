@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun import extensions
+from dlrun.config.catalog import at_home
 from dlrun.config.document import shown
 from dlrun.config.node import Node
 from dlrun.config.overrides import Override
@@ -44,19 +46,25 @@ def adopt_overrides(overrides: Sequence[Override]) -> bool:
     found = False
     for override in overrides:
         if override.key == KEY and isinstance(override.value, list) and not override.delete:
-            override.value[:] = [
-                str(_offer(Path.cwd(), v, override.where, False)) if isinstance(v, str) else v for v in override.value
-            ]
+            try:
+                override.value[:] = [
+                    str(_offer(Path.cwd(), v, override.where, False)) if isinstance(v, str) else v
+                    for v in override.value
+                ]
+            except DlrunError as error:
+                raise DlrunErrors([error]) from None
             found = True
     return found
 
 
 def _offer(folder: Path, name: str, where: Where, kept: bool) -> Path:
-    path = folder / Path(name).expanduser()
-    if path.suffix != ".py" or not path.is_file():
+    path = folder / at_home(name)
+    if path.suffix != ".py" or not os.path.isfile(path):
         raise DlrunError(
             "missing-extension",
-            f"`{name}` is not a Python file." if path.exists() else f"`{name}`: there is no file `{shown(path)}`.",
+            f"`{name}` is not a Python file."
+            if os.path.exists(path)
+            else f"`{name}`: there is no file `{shown(path)}`.",
             where=where,
             hint="Paths are relative to the recipe's file; on the command line, to the working folder.",
         )

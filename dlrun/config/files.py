@@ -9,7 +9,9 @@ from pathlib import Path
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog
 from dlrun.config.document import read
 from dlrun.config.extending import adopt
+from dlrun.config.hydra_settings import check_group, check_section
 from dlrun.config.language import Section
+from dlrun.config.leaf import written
 from dlrun.config.node import Node
 from dlrun.config.normal import expand
 from dlrun.errors import DlrunError, DlrunErrors, Where, did_you_mean
@@ -28,12 +30,14 @@ class File:
         body: Its content without ``defaults`` and ``hydra``.
         train: The option of the group ``train`` when it is written as a name alone.
         overrides: Options its defaults list chooses, by group.
+        inherits: Recipes its defaults list names, each with its place.
     """
 
     path: Path
     body: Node
     train: Node | None
     overrides: dict[str, Node]
+    inherits: dict[str, Where]
 
 
 def header_package(file: Path, config: str) -> str | None:
@@ -57,39 +61,50 @@ def load(path: Path, config: str, catalog: Catalog) -> File:
         catalog: Where its defaults list finds its options.
 
     Raises:
-        DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``bad-defaults``, ``unknown-<group>``, ``missing-extension``.
+        DlrunErrors: ``yaml-syntax``, ``duplicate-key``, ``bad-defaults``, ``unknown-<group>``, ``missing-extension``,
+            and mistakes in the section ``hydra``.
     """
     body = read(path)
     defaults = body.value.pop("defaults", None)
-    body.value.pop("hydra", None)
+    hydra = body.value.pop("hydra", None)
+    errors: list[DlrunError] = []
+    if hydra is not None and not path.is_relative_to(catalog.conf):  # not at each start for dlrun's own
+        errors += check_section(hydra)
     if config.startswith(f"{RECIPE}/"):
         adopt(body, path)  # before layers are looked for
     chosen: dict[str, Node] = {}
+    inherits: dict[str, Where] = {}
     if defaults is not None:
-        errors: list[DlrunError] = []
         if not isinstance(defaults.value, list):
             errors.append(DlrunError("bad-defaults", "`defaults` must be a list.", where=defaults.where))
         else:
             for entry in defaults.value:
-                error = _check(entry, config, catalog, chosen)
+                error = _check(entry, config, catalog, chosen, inherits)
                 if error is not None:
                     error.where = error.where or entry.where
                     errors.append(error)
-        if errors:
-            raise DlrunErrors(errors)
+    if errors:
+        raise DlrunErrors(errors)
     train = None
     if (header_package(path, config) or "") == "_global_":
-        written = body.value.get("train")
-        if written is not None and isinstance(written.value, str):
+        section = body.value.get("train")
+        if section is not None and isinstance(section.value, str):
             train = body.value.pop("train")
         body = expand(Section(Recipe), body)
-    return File(path, body, train, chosen)
+    return File(path, body, train, chosen, inherits)
 
 
-def _check(entry: Node, config: str, catalog: Catalog, chosen: dict[str, Node]) -> DlrunError | None:
+def _check(
+    entry: Node, config: str, catalog: Catalog, chosen: dict[str, Node], inherits: dict[str, Where]
+) -> DlrunError | None:
     here = config.rpartition("/")[0] if not config.startswith(f"{RECIPE}/") else RECIPE
     if isinstance(entry.value, str):
-        return _check_config(entry.value, here, catalog)
+        error = _check_config(entry.value, here, catalog)
+        path = entry.value.partition("@")[0]
+        full = path.lstrip("/") if path.startswith("/") else f"{here}/{path}"
+        if error is None and full.startswith(f"{RECIPE}/") and path != "_self_" and "${" not in path:
+            inherits[full] = entry.where
+        return error
     if not isinstance(entry.value, dict) or len(entry.value) != 1:
         return DlrunError(
             "bad-defaults",
@@ -102,7 +117,10 @@ def _check(entry: Node, config: str, catalog: Catalog, chosen: dict[str, Node]) 
         return DlrunError("bad-defaults", f"`{key}` does not name a group.", hint="Write `- override /group: option`.")
     words, name = found["words"], found["group"]
     if name.lstrip("/").startswith("hydra/"):
-        return None
+        own = catalog.find(config)
+        if own is not None and own.is_relative_to(catalog.conf):
+            return None
+        return check_group(name.lstrip("/"), option.plain(), "override" in words, catalog)
     group = name.lstrip("/") if name.startswith("/") or not here else f"{here}/{name}"
     if not catalog.is_group(group):
         if catalog.is_group(name):
@@ -116,13 +134,24 @@ def _check(entry: Node, config: str, catalog: Catalog, chosen: dict[str, Node]) 
             f"`{key}` is chosen already; a recipe overrides it.",
             hint=f"Write `- override /{group}: {option.plain()}`.",
         )
+    if here == RECIPE and group == RECIPE:
+        return DlrunError(
+            "bad-defaults", f"`{key}`: a recipe inherits by name alone.", hint=f"Write `- {option.plain()}`."
+        )
+    if group in CHOICES and not isinstance(option.value, str):
+        return DlrunError(
+            "bad-defaults",
+            f"`{key}` takes the name of one option, got `{written(option.plain())}`.",
+            hint="Valid: " + ", ".join(f"`{n}`" for n in catalog.options(group)) + ".",
+        )
     options = option.value if isinstance(option.value, list) else [option]
     for one in options:
         name = one.value
-        if isinstance(name, str) and "${" not in name and "optional" not in words:
-            if catalog.find(f"{group}/{name}") is None:
+        if isinstance(name, str) and "${" not in name:
+            found_one = catalog.find(f"{group}/{name}") is not None
+            if not found_one and "optional" not in words:
                 return unknown_option(group, name, catalog)
-            if "override" in words:
+            if found_one and ("override" in words or here != RECIPE):
                 chosen[group] = Node(name, option.where)
     return None
 

@@ -94,7 +94,7 @@ def _value(path: Path, text: str, config: Any) -> Any:
             hint="Write `${section.key}` or `${oc.env:NAME,default}`; `\\${` is a plain dollar sign.",
         ) from None
     except (InterpolationKeyError, InterpolationToMissingValueError) as error:
-        raise _missing_key(text, str(error), config) from None
+        raise _missing_key(text, str(error), config, path) from None
     except UnsupportedInterpolationType:
         raise DlrunError(
             "interpolation",
@@ -107,11 +107,17 @@ def _value(path: Path, text: str, config: Any) -> Any:
         raise DlrunError("interpolation", f"`{text}` refers to itself.", hint="Break the circle.") from None
 
 
-def _missing_key(text: str, message: str, config: Any) -> DlrunError:
+def _missing_key(text: str, message: str, config: Any, path: Path) -> DlrunError:
     found = re.search(r"key '([^']*)' not found", message)
     key = found[1] if found else text.strip("${}")
     keys = [*_keys(config), *(dotted(path) for path in FROM_DATA)]
     hint = did_you_mean(key, keys, "")
+    if key in map(dotted, FROM_DATA) and path[0] == "data":
+        return DlrunError(
+            "interpolation",
+            f"`{text}` in `data` refers to what is read from the data.",
+            hint="Write the value itself in `data`; the other sections may refer to it.",
+        )
     if key == "data.classes":
         hint = "These data have no classes; write the number itself."
     return DlrunError("interpolation", f"`{text}` refers to `{key}`, which does not exist.", hint=hint or None)
@@ -183,5 +189,7 @@ def _well_formed(value: Any) -> bool:
 
 def _put(values: dict[str, Any], path: Path, value: Any) -> None:
     section = values.get(str(path[0]))
+    if section is None and isinstance(value, Unresolved):  # that `data` is missing is said elsewhere
+        section = values[str(path[0])] = {}
     if isinstance(section, dict):
         section[str(path[1])] = value

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from dlrun.errors import DlrunError, Path, did_you_mean
+from dlrun.recipe import FolderName
 
-_RANK = {"wrong-type": 0, "invalid-choice": 1, "out-of-range": 2}
+_RANK = {"wrong-type": 0, "invalid-choice": 1, "out-of-range": 2, "bad-name": 3}
 
 
 class Mismatch(Exception):
@@ -25,7 +27,7 @@ def check(value: Any, hint: Any, path: Path) -> Any:
     """The value as its field holds it: lists become tuples, whole numbers become floats where a number belongs.
 
     Raises:
-        DlrunError: ``wrong-type``, ``out-of-range`` or ``invalid-choice``.
+        DlrunError: ``wrong-type``, ``out-of-range``, ``invalid-choice`` or ``bad-name``.
     """
     try:
         return _accept(value, hint)
@@ -66,9 +68,13 @@ def _accept(value: Any, hint: Any) -> Any:
             return None
     elif hint is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            if not math.isfinite(value):
+            try:
+                number = float(value)
+            except OverflowError:  # an integer may have any number of digits
+                number = math.inf
+            if not math.isfinite(number):
                 raise Mismatch("out-of-range", value, hint, hint="Write a finite number.")
-            return float(value)
+            return number
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise Mismatch("wrong-type", value, hint)
@@ -76,6 +82,8 @@ def _accept(value: Any, hint: Any) -> Any:
 
 def _within(value: Any, hint: Any) -> Any:
     for bound in hint.__metadata__:
+        if isinstance(bound, FolderName) and not bound.allows(value):
+            raise Mismatch("bad-name", value, hint, hint="The folder above a run is `output.root`.")
         outside = (
             (isinstance(bound, Gt) and not value > bound.gt)
             or (isinstance(bound, Ge) and not value >= bound.ge)
@@ -95,7 +103,8 @@ def _any_of(value: Any, hint: Any) -> Any:
         except Mismatch as mismatch:
             found.append(mismatch)
     worst = max(found, key=lambda m: (len(m.path), _RANK[m.code]))
-    raise Mismatch(worst.code, worst.value if worst.path else value, worst.expected if worst.path else hint, worst.path)
+    expected = worst.expected if worst.path else hint
+    raise Mismatch(worst.code, worst.value if worst.path else value, expected, worst.path, worst.hint)
 
 
 def _literal(value: Any, hint: Any) -> Any:
@@ -127,6 +136,8 @@ def describe(hint: Any, many: bool = False) -> str:
     """What belongs there, to follow "must be": ``an integer above 0, or a list of 2``."""
     origin = get_origin(hint)
     if origin is Annotated:
+        if isinstance(hint.__metadata__[0], FolderName):
+            return str(hint.__metadata__[0].says)
         bounds = [text for b in hint.__metadata__ if (text := _bound(b))]
         return " ".join([describe(hint.__origin__, many), " and ".join(bounds)]).strip()
     if origin in (Union, types.UnionType):
@@ -180,6 +191,8 @@ def _suggest(value: Any, hint: Any) -> str | None:
         names = [a for k in kinds if get_origin(k) is Literal for a in get_args(k)]
         if names:
             return did_you_mean(value, names) or None
+        if {int, float} & set(kinds) and re.fullmatch("0+[1-9][0-9]*", value):
+            return f"Write `{value.lstrip('0')}`."  # octal to some readers of YAML
     if isinstance(value, float) and int in kinds and value.is_integer():
         return f"Write `{int(value)}`."
     if isinstance(value, int | float | bool) and str in kinds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlrun.config.catalog import Catalog
+from dlrun.config.catalog import catalog_of
 
 
 def recipes(config_dir: str | None = None) -> list[tuple[str, Path, str, tuple[str, ...]]]:
@@ -12,7 +12,10 @@ def recipes(config_dir: str | None = None) -> list[tuple[str, Path, str, tuple[s
 
     Args:
         config_dir: The user's own folder of groups and recipes.
+
+    Raises:
+        DlrunErrors: ``no-config-dir``.
     """
-    catalog = Catalog(Path(config_dir) if config_dir is not None else None)
+    catalog = catalog_of(config_dir)
     found = [catalog.recipe_file(name) for name in catalog.recipe_names()]
     return [(r.name, r.path, r.description, r.header) for r in found]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog
@@ -13,6 +13,8 @@ from dlrun.errors import DlrunError, DlrunErrors, Where
 
 _GRAMMAR = "Write `key=value`; quote a value with spaces or special characters: key='\"a b\"'."
 _INDEX = re.compile(r"\[(\w+)\]")
+_WORDS = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?:\\.|[^\[\]{}(),:='"\\])+""")
+"""Quoted texts, and what stands between the marks of the grammar."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,25 @@ def parse(texts: Sequence[str], catalog: Catalog) -> list[Override]:
 
 
 def grammar_text(text: str) -> str:
-    """The override as Hydra's grammar can read it: ``layers[3]`` becomes ``layers.3``, odd paths are quoted."""
+    """The override as Hydra's grammar can read it.
+
+    ``layers[3]`` becomes ``layers.3``; odd paths are quoted, and so is text beyond ASCII.
+    """
     key, equals, value = text.partition("=")
     key = _INDEX.sub(r".\1", key)
-    if equals and key.lstrip("+") == RECIPE and _is_file(value):
+    if equals and key.lstrip("+") == RECIPE and (value[:1] == "~" or _is_file(value)):
         value = quoted(value)
+    elif not value.isascii() and "${" not in value:
+        value = _WORDS.sub(_quoted_word, value)
     return f"{key}{equals}{value}"
+
+
+def _quoted_word(found: re.Match[str]) -> str:
+    word = found[0]
+    if word.isascii() or word[0] in "'\"":
+        return word
+    inner = word.strip()
+    return word.replace(inner, quoted(inner))
 
 
 def quoted(text: str) -> str:
@@ -85,10 +100,7 @@ def quoted(text: str) -> str:
 def _is_file(value: str) -> bool:
     if value[:1] in "'\"" or re.fullmatch(r"[\w./-]+", value, re.ASCII):
         return False  # the grammar reads it as it is
-    try:
-        return Path(value).expanduser().is_file()
-    except OSError:
-        return False
+    return os.path.isfile(os.path.expanduser(value))
 
 
 def _parse(text: str, catalog: Catalog) -> Override:

@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlrun.config.catalog import RECIPE, Catalog
-from dlrun.config.composition import catalog_of
+from dlrun.config.catalog import RECIPE, Catalog, catalog_of
 from dlrun.config.overrides import Override, contradiction, parse, quoted
-from dlrun.errors import DlrunError, DlrunErrors, did_you_mean
+from dlrun.errors import DlrunError, DlrunErrors, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from dlrun.config.composition import Composed
 
 RunJob = Callable[[int, list[str], Path], Any]
 """Called for each job with its number, its overrides and the sweep's folder."""
@@ -48,7 +50,8 @@ def multirun(
     catalog = catalog_of(config_dir)
     parsed = parse(overrides, catalog)
     _check(parsed, catalog)
-    with _hydra(catalog, smoke, check_installed) as hydra, _own_words(parsed):
+    begun: list[bool] = []  # from then on other exceptions may be those of a job
+    with _hydra(catalog, smoke, check_installed) as hydra, _own_words(parsed, begun):
         from hydra._internal.callbacks import Callbacks
         from hydra.core.plugins import Plugins
         from hydra.types import HydraContext, RunMode
@@ -68,12 +71,12 @@ def multirun(
             hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
             task_function=_Job(run_job),
         )
-        launcher = sweeper.launcher = _Checked(sweeper.launcher, hydra.config_loader)
+        sweeper.launcher = _Checked(sweeper.launcher, hydra.config_loader, begun)
         task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
         try:
             returned = sweeper.sweep(arguments=task)
         finally:
-            if not launcher.started:
+            if not begun:
                 _forget(Path(config.hydra.sweep.dir))
         callbacks.on_multirun_end(config=config, config_name="config")
         return _results(returned)
@@ -125,24 +128,42 @@ class _Job:
 class _Checked:
     """A launcher that composes every job of a batch before it starts the first."""
 
-    def __init__(self, launcher: Any, loader: Any) -> None:
+    def __init__(self, launcher: Any, loader: Any, begun: list[bool]) -> None:
         self.launcher = launcher
         self.loader = loader
-        self.started = False
+        self.begun = begun
+        self.folders: set[tuple[str, str, str]] = set()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
         """Check all, then launch."""
         errors: dict[tuple[str, str, str], DlrunError] = {}
         for overrides in job_overrides:
             try:
-                self.loader.composed(overrides)
+                self._claim(self.loader.composed(overrides))
             except DlrunErrors as several:
                 for error in several.errors:
                     errors.setdefault((error.code, error.message, str(error.where)), error)
         if errors:
             raise DlrunErrors(list(errors.values()))
-        self.started = True
+        self.begun.append(True)
         return self.launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
+
+    def _claim(self, composed: Composed) -> None:
+        """Raise for a job whose run directory is another's."""
+        recipe = composed.recipe
+        folder = (recipe.output.root, recipe.name, recipe.output.name or "")
+        if recipe.output.name is not None and folder in self.folders:
+            origin = composed.origins.get("output.name", "")
+            override = origin.removeprefix("command line `").removesuffix("`")
+            error = DlrunError(
+                "contradiction",
+                f"several jobs have the `output.name` `{recipe.output.name}`, and so one run directory.",
+                path=("output", "name"),
+                where=Where(override=override) if override != origin else Where(composed.file),
+                hint="Leave it out: each job gets a name of its own.",
+            )
+            raise DlrunErrors([error])
+        self.folders.add(folder)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.launcher, name)
@@ -174,8 +195,11 @@ def _hydra(catalog: Catalog, smoke: bool, check_installed: bool) -> Iterator[Any
 
 
 @contextlib.contextmanager
-def _own_words(parsed: Sequence[Override]) -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise into our own errors."""
+def _own_words(parsed: Sequence[Override], begun: Sequence[bool] = ()) -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise into our own errors.
+
+    They answer odd settings with exceptions of every kind; but once jobs have begun, those are the jobs' own.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -185,10 +209,20 @@ def _own_words(parsed: Sequence[Override]) -> Iterator[None]:
             yield
     except (HydraException, OmegaConfBaseException) as error:
         raise DlrunErrors([_sweep_error(error, parsed)]) from None
+    except (OSError, ValueError, RuntimeError, AttributeError, AssertionError, TypeError) as error:
+        if begun:
+            raise
+        raise DlrunErrors([_sweep_error(error, parsed)]) from None
 
 
 def _sweep_error(error: Exception, parsed: Sequence[Override]) -> DlrunError:
     text = str(error)
+    if isinstance(error, OSError):
+        return DlrunError(
+            "cannot-write",
+            f"`{error.filename}` cannot be written: {error.strerror}.",
+            hint="Choose another folder: hydra.sweep.dir=…",
+        )
     if "interval" in text.lower() or "does not support sweep type" in text:
         return DlrunError(
             "sweep-failed",
@@ -207,6 +241,11 @@ def _sweep_error(error: Exception, parsed: Sequence[Override]) -> DlrunError:
                 where=o.where,
                 hint="See its settings: dlrun train --cfg hydra",
             )
+    settings = [o for o in parsed if o.hydra]
+    if len(settings) == 1:
+        text = f"the sweep could not be set up with `{settings[0].text}`."
+        hint = "See its settings: dlrun train --cfg hydra"
+        return DlrunError("sweep-failed", text, where=settings[0].where, hint=hint)
     return DlrunError("sweep-failed", "the sweep could not be set up.", hint="See: dlrun train --info all")
 
 

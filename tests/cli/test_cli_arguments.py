@@ -37,8 +37,8 @@ def test_a_run_directory_stands_for_its_recipe(tmp_path):
 
 
 def test_one_target_and_take():
-    run, words = one_target("split=test", ["outputs/x", "split=train", "backend=torch"], "eval")
+    run, words = one_target("split=test", ["outputs/x", "backend=torch"], "eval")
     assert run == "outputs/x"
-    assert take(words, "split") == ("train", ["backend=torch"])
+    assert take(words, "split") == ("test", ["backend=torch"])
     with pytest.raises(DlrunError, match="already `a`"):
         one_target("a", ["b"], "eval")

@@ -11,7 +11,7 @@ from dlrun.config.dumping import dump
 from dlrun.errors import DlrunErrors
 
 SCALARS = (
-    "1e-3 1E3 1.5 -2 +3 0x10 1_000 .5 .5e-3 1. true yes off null ~ Null none 2024-01-02 12:30 1e e3 .inf -.inf 0o7 010 "
+    "1e-3 1E3 1.5 -2 +3 0x10 1_000 .5 .5e-3 1. true yes off null ~ Null none 2024-01-02 12:30 1e e3 .inf -.inf 0o7 "
     "1.2.3 '1' \"é\""
 )
 

@@ -128,6 +128,13 @@ CASES = {
         "schedule.name",
         ["`reduce_on_plateau` needs validation samples", "0.1"],
     ),
+    "plateau without a fall": (
+        DATA + MODEL + "schedule: {name: reduce_on_plateau, gamma: 1}\n",
+        "out-of-range",
+        "7:37",
+        "schedule.gamma",
+        ["above 0 and below 1"],
+    ),
     "milestones in no order": (
         DATA + MODEL + "schedule: {name: multi_step, milestones: [6, 3]}\n",
         "milestones-order",

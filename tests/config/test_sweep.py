@@ -146,6 +146,13 @@ def test_every_mistake_of_every_job_is_found_before_the_first_runs(recipe, folde
         (["hydra.sweep.dir=a,b"], "override-syntax", ["cannot be swept over"]),
         (["seed=1,2,[3"], "override-syntax", ["A bracket is not closed"]),
         (["seed=1,2", "seed=3"], "contradiction", ["`seed=3`"]),
+        (["seed=1,2", "output.name=x"], "contradiction", ["`x`", "one run directory", "`output.name=x`"]),
+        (["seed=1,2", "output.name=x,y"], "contradiction", ["`x`", "`y`"]),
+        (["seed=1,2", "hydra.sweep.dir=/proc/x"], "cannot-write", ["/proc/x"]),
+        (["seed=1,2", "hydra.sweeper=null"], "sweep-failed", ["`hydra.sweeper=null`"]),
+        (["seed=1,2", "hydra=null"], "sweep-failed", ["`hydra=null`"]),
+        (["hydra.sweeper.params={seed: '1,2'}"], "sweep-failed", ["`hydra.sweeper.params="]),
+        (["+hydra.sweeper.params.seed='1,2'"], "sweep-failed", ["`+hydra.sweeper.params.seed="]),
     ],
 )
 def test_mistakes_of_a_sweep(mistakes_of_sweep, words, code, told):
@@ -163,6 +170,28 @@ def mistakes_of_sweep():
         return caught.value.errors
 
     return find
+
+
+def test_jobs_of_two_recipes_may_share_a_name(recipe):
+    assert len(overrides_of(["recipe=digits,mnist", "output.name=x"])) == 2
+    assert len(overrides_of([recipe(), "seed=1", "output.name=x"])) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("own"), OSError("own"), AttributeError("own")])
+def test_what_a_job_raises_stays_its_own(recipe, error):
+    def fail(number, overrides, folder):
+        raise error
+
+    with pytest.raises(type(error), match="own"):
+        multirun([recipe(), "seed=1,2"], fail)
+
+
+def test_text_beyond_ascii_can_be_swept_over(recipe):
+    recipe(name="recipes/é.yaml")
+    jobs = overrides_of(["recipe=é,digits", "data.root=größe 1"])
+    assert [compose(one).recipe.name for one in jobs] == ["é", "digits"]
+    assert {compose(one).recipe.data.root for one in jobs} == {"größe 1"}
+    assert compose(overrides_of(["recipe=é", "seed=1"])[0]).recipe.name == "é"
 
 
 def test_a_launcher_in_other_processes(recipe, folder):
