@@ -204,7 +204,9 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
 
 sys.meta_path.insert(0, Planted())
 import pytest
-sys.exit(pytest.main(arguments))
+code = pytest.main(arguments)
+loaded = sys.modules.get(name)
+sys.exit(int(code) if loaded is not None and loaded.__file__ == "<mutant>" else 97)
 """
 
 
@@ -216,7 +218,8 @@ def fate(mutant: Mutant) -> tuple[str, str]:
     name = ".".join(("dlrun", "backends", *mutant.file.relative_to(BACKENDS).with_suffix("").parts))
     last = ""
     for chosen in selection(mutant.file):
-        arguments = [*chosen, "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+        # In one process (-n 0): workers would load the real file.
+        arguments = [*chosen, "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-n", "0"]
         try:
             done = subprocess.run(
                 [sys.executable, "-c", CHILD],
@@ -232,7 +235,7 @@ def fate(mutant: Mutant) -> tuple[str, str]:
         last = (done.stdout.strip().splitlines() or [""])[-1]
         if done.returncode == 1:
             return "killed", last
-        if done.returncode not in (0, 5):  # 5: no test was selected
+        if done.returncode not in (0, 5):  # 5: no test was selected; 97: the changed file was not loaded
             return "not run", last
     return "survived", last
 

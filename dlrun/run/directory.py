@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError, RunError
-from dlrun.files import write_atomic, write_json
+from dlrun.files import recover_folders, write_atomic, write_json
 from dlrun.recipe import Output
 
 CHECKPOINT = re.compile(r"step-(\d{8,})")
+_SHOWN = 8
+
+
+def step_of(path: Path) -> int:
+    """The updates completed when a checkpoint folder was written."""
+    return int(path.name.removeprefix("step-"))
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class RunDirectory:
         if not self.checkpoint_folder.is_dir():
             return []
         found = [p for p in self.checkpoint_folder.iterdir() if CHECKPOINT.fullmatch(p.name)]
-        return sorted(found, key=lambda p: int(p.name[5:]))
+        return sorted(found, key=step_of)
 
     def best(self) -> dict[str, Any] | None:
         """``{"step", "monitor", "value"}`` of the best checkpoint, if one was chosen."""
@@ -128,6 +134,12 @@ class RunDirectory:
         finally:
             lock.release()
 
+    def recover(self) -> None:
+        """Put a checkpoint back that a crash left half replaced, unless a process is at work here."""
+        if any(self.checkpoint_folder.glob(".*.old")):
+            with contextlib.suppress(RunError, OSError), self.lock():  # OSError: a disk that cannot be written
+                recover_folders(self.checkpoint_folder)
+
     def record_session(self, session: dict[str, Any]) -> None:
         """Add a start to ``environment.json``."""
         sessions = self.sessions()
@@ -185,27 +197,72 @@ def fresh_folder(parent: Path, name: str) -> Path:
 
 
 def open_run(path: str | os.PathLike[str]) -> RunDirectory:
-    """The run directory at ``path``, or the one that holds the checkpoint at ``path``.
+    """The run directory at ``path``, or the one whose ``checkpoints`` or checkpoint is at ``path``.
+
+    Nothing else below a run stands for it: a mistyped checkpoint must not become the whole run.
 
     Raises:
-        DlrunError: ``not-a-run``.
+        DlrunError: ``not-a-run``; ``no-checkpoint`` when the run has no checkpoint of that name.
     """
     given = Path(path)
-    for candidate in (given, given.parent, given.parent.parent):
-        if (candidate / "recipe.yaml").is_file() and (candidate / "checkpoints").is_dir():
+    place = _place(given)
+    for candidate in (given, *((place.parent,) if place.name == "checkpoints" else ())):
+        if _is_run(candidate):
+            RunDirectory(candidate).recover()
             return RunDirectory(candidate)
+    if _is_run(place.parent.parent) and place.parent.name == "checkpoints":
+        run = RunDirectory(place.parent.parent)
+        run.recover()
+        if not (CHECKPOINT.fullmatch(place.name) and os.path.isdir(given)):
+            raise _no_such_checkpoint(run, given, place.name)
+        return run
+    around = next((RunDirectory(p) for p in place.parents if _is_run(p)), None)
+    if around is not None:
+        raise DlrunError(
+            "not-a-run",
+            f"`{path}` is neither a run directory nor one of its checkpoints.",
+            hint=f"The run is `{around.path}`. {_listed(around, place.name)}",
+        )
     near = _nearby(given)
     raise DlrunError(
         "not-a-run",
-        f"`{path}` is not a run directory" + ("." if given.exists() else "; it does not exist."),
+        f"`{path}` is not a run directory" + ("." if os.path.exists(given) else "; it does not exist."),
         hint=f"Runs here: {', '.join(near)}"
         if near
         else "Runs are folders like outputs/<recipe>/<date>_<time>-<backend>.",
     )
 
 
+def _is_run(path: Path) -> bool:
+    # os.path, here and below: a word that no file system takes is no run, where pathlib would raise
+    return os.path.isfile(path / "recipe.yaml") and os.path.isdir(path / "checkpoints")
+
+
+def _place(given: Path) -> Path:
+    """The path itself, or where it leads when its last two names do not say (``.``, ``../step-00000008``)."""
+    whole = Path(os.path.abspath(given))
+    return given if given.parts[-2:] == whole.parts[-2:] else whole
+
+
+def _no_such_checkpoint(run: RunDirectory, given: Path, name: str) -> DlrunError:
+    return DlrunError("no-checkpoint", f"`{given}` is not a checkpoint of `{run.path}`.", hint=_listed(run, name))
+
+
+def _listed(run: RunDirectory, name: str) -> str:
+    """The run's checkpoints; the one that ``name`` probably means, where its number is right."""
+    found = run.checkpoints()
+    number = re.fullmatch(r"step[-_]?(\d+)", name)
+    meant = [p for p in found if number is not None and step_of(p) == int(number[1])]
+    if meant:
+        return f"Did you mean `{meant[0]}`?"
+    if not found:
+        return "It has no checkpoint yet."
+    names = [f"`{p.name}`" for p in found[-_SHOWN:]]
+    return f"`{run.checkpoint_folder}` has {'…, ' if len(found) > _SHOWN else ''}{', '.join(names)}."
+
+
 def _nearby(given: Path) -> list[str]:
-    roots = [p for p in (given, *given.parents) if p.is_dir()][:1]
+    roots = [p for p in (given, *given.parents) if os.path.isdir(p)][:1]
     found = [
         p.parent for root in roots for p in sorted(root.glob("*/recipe.yaml")) + sorted(root.glob("*/*/recipe.yaml"))
     ]
@@ -213,6 +270,10 @@ def _nearby(given: Path) -> list[str]:
 
 
 def chosen_checkpoint(path: str | os.PathLike[str]) -> Path | None:
-    """The checkpoint folder that ``path`` itself names, or None when it names a run."""
-    given = Path(path)
-    return given if CHECKPOINT.fullmatch(given.name) else None
+    """The checkpoint folder that ``path`` itself names, or None when it names a run.
+
+    Raises:
+        DlrunError: As ``open_run``.
+    """
+    run, place = open_run(path), _place(Path(path))
+    return place if place.parent.name == "checkpoints" and place.parent.parent == run.path else None

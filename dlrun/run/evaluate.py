@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import yaml
 
 from dlrun.backends.base import Engine
 from dlrun.data.feed import Feed, Part
 from dlrun.data.source import Place
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, DlrunErrors, did_you_mean
 from dlrun.metrics.evaluation import Evaluation
 from dlrun.plan import Plan
 from dlrun.run import checkpoint
@@ -70,12 +71,16 @@ def load_model(target: Path, overrides: Sequence[str] = ()) -> LoadedModel:
     Raises:
         As ``load_plan``; DlrunError ``checkpoint-mismatch`` when weights do not fit the model.
     """
+    run, loaded, plan = load_plan(target, overrides)
+    return LoadedModel(run, loaded.path, plan, _engine(loaded, plan))
+
+
+def _engine(loaded: checkpoint.Checkpoint, plan: Plan) -> Engine:
     from dlrun.backends import load_backend
 
-    run, loaded, plan = load_plan(target, overrides)
     engine = load_backend(plan.recipe.backend.name).compile(plan)
     engine.restore(loaded.engine)
-    return LoadedModel(run, loaded.path, plan, engine)
+    return engine
 
 
 def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()) -> EvalResult:
@@ -87,10 +92,9 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
         overrides: Such as ``backend=tensorflow`` or ``data.eval_batch_size=100``.
 
     Raises:
-        DlrunError: ``nothing-to-evaluate``, ``unknown-split``, and as ``load_model``.
+        DlrunError: ``nothing-to-evaluate``, ``unknown-split``, ``split-changed``, and as ``load_model``.
     """
-    model = load_model(target, overrides)
-    run, plan = model.run, model.plan
+    run, loaded, plan = load_plan(target, overrides)
     if not evaluates(plan):
         raise DlrunError(
             "nothing-to-evaluate",
@@ -106,11 +110,35 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
     if split not in present:
         raise DlrunError("unknown-split", f"`{split}` is not a split of this data.", hint=did_you_mean(split, present))
     feed = Feed(plan, Place(plan.recipe.data.root, plan.recipe.data.download))
-    metrics = evaluate_split(plan, model.engine, feed, cast(Part, split))
+    if split != "test":
+        _check_same_samples(run, loaded, plan, feed, split)
+    metrics = evaluate_split(plan, _engine(loaded, plan), feed, cast(Part, split))
     samples = sizes[split]
     if plan.recipe.train.limit_batches is not None:
         samples = min(samples, plan.recipe.train.limit_batches * plan.recipe.data.eval_batch_size)
-    return EvalResult(model.run.path, model.checkpoint, split, plan.recipe.backend.name, samples, metrics)
+    return EvalResult(run.path, loaded.path, split, plan.recipe.backend.name, samples, metrics)
+
+
+def _check_same_samples(run: RunDirectory, loaded: checkpoint.Checkpoint, plan: Plan, feed: Feed, split: str) -> None:
+    """Refuse to take other samples for those that the run trained on, or held out.
+
+    Raises:
+        DlrunErrors: ``split-changed``.
+    """
+    recorded = yaml.safe_load(run.recipe_file.read_text(encoding="utf-8"))
+    before = {"seed": recorded.get("seed"), "data.validation": recorded.get("data", {}).get("validation")}
+    now = {"seed": plan.recipe.seed, "data.validation": plan.recipe.data.validation}
+    rule = f"`split={split}` would mix samples that were trained on with held-out ones"
+    found = [
+        f"`{key}` is `{now[key]}`, but was `{was}` in the run: {rule}."
+        for key, was in before.items()
+        if was is not None and was != now[key]
+    ]
+    if not found and loaded.facts.get("data") not in (None, feed.fingerprint()):
+        found = [f"`{plan.recipe.data.source.kind}` does not hold the samples that the run was trained on: {rule}."]
+    if found:
+        hint = "Leave it as it was; other samples are evaluated as `split=test`."
+        raise DlrunErrors([DlrunError("split-changed", text, hint=hint) for text in found])
 
 
 def evaluates(plan: Plan) -> bool:
@@ -129,7 +157,8 @@ def evaluate_batches(plan: Plan, engine: Engine, batches: Iterable[tuple[Any, np
         return {}
     loss = plan.recipe.loss
     answering = None if loss is None else loss.answering(plan.outputs[0])
-    evaluation = Evaluation(answering, plan.recipe.metrics, plan.signature.classes)
+    ignored = plan.signature.ignore_label if answering is None else answering.ignored
+    evaluation = Evaluation(answering, plan.recipe.metrics, plan.signature.classes, ignored)
     for x, y in batches:
         evaluation.add(engine.infer(x), y)
     return evaluation.result()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from dlrun.data.images import SUFFIXES
 from dlrun.data.transforms import apply
 from dlrun.errors import DlrunError
 from dlrun.losses import log_softmax
 from dlrun.run.evaluate import LoadedModel, load_model
 from dlrun.tasks.task import tasks
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-ARRAY_SUFFIXES = (".npy", ".npz")
 TOP = 5
 
 
@@ -44,12 +44,12 @@ def find_inputs(inputs: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for given in inputs:
-        if given.is_dir():
-            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        if os.path.isdir(given):
+            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not inside:
-                raise DlrunError("no-input", f"`{given}` holds no image ({', '.join(IMAGE_SUFFIXES)}).")
+                raise DlrunError("no-input", f"`{given}` holds no image ({', '.join(sorted(SUFFIXES))}).")
             found += inside
-        elif given.is_file():
+        elif os.path.isfile(given):  # no word makes it raise
             found.append(given)
         else:
             raise DlrunError("no-input", f"`{given}` does not exist.", hint="Name image files or folders of them.")

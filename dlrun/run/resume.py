@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError, DlrunErrors, RunError
-from dlrun.files import recover_folders
+from dlrun.files import recover_folders, write_folder, write_synced
 from dlrun.plan import Plan
 from dlrun.run import checkpoint
-from dlrun.run.checkpoint import Checkpoint
-from dlrun.run.directory import RunDirectory, chosen_checkpoint, create_run, open_run
+from dlrun.run.checkpoint import Checkpoint, Position
+from dlrun.run.directory import RunDirectory, chosen_checkpoint, create_run, step_of
 
 ALLOWED = (
     "extensions",
     "backend.*",
     "device.*",
     "tracker.*",
-    "output.*",
     "schedule.*",
     "optimizer.* (but not optimizer.name)",
     "metrics",
@@ -30,7 +29,7 @@ ALLOWED = (
     "data.memory_mb",
     "data.prefetch",
 )
-_SECTIONS = ("extensions", "backend", "device", "tracker", "output", "schedule", "optimizer", "metrics", "train")
+_SECTIONS = ("extensions", "backend", "device", "tracker", "schedule", "optimizer", "metrics", "train")
 _DATA = ("root", "download", "eval_batch_size", "memory_mb", "prefetch")
 _FIXED = ("optimizer.name", "train.limit_batches")
 
@@ -47,47 +46,60 @@ def changed_keys(before: Any, now: Any, prefix: str = "") -> list[str]:
     return [] if before == now else [prefix]
 
 
-def check_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse overrides that would make another run of it.
+def check_changes(before: dict[str, Any], now: dict[str, Any], run: RunDirectory, *, branches: bool) -> None:
+    """Refuse overrides that would make another run of it, or that name a directory it does not get.
+
+    Args:
+        before: The run's recipe.
+        now: The recipe with overrides.
+        run: The run.
+        branches: Whether it goes on in a new directory.
 
     Raises:
         DlrunErrors: ``resume-changes-run``, one per refused key, with those allowed.
     """
-    refused = [key for key in changed_keys(before, now) if not _allowed(key)]
+    refused = [key for key in changed_keys(before, now) if not _allowed(key, branches)]
     if refused:
-        raise DlrunErrors(
-            [
-                DlrunError(
-                    "resume-changes-run",
-                    f"`{key}` cannot change when a run is resumed: it would be another model or other data.",
-                    hint="Allowed: " + ", ".join(ALLOWED) + ". Start a new run for anything else.",
-                )
-                for key in refused
-            ]
+        raise DlrunErrors([_refusal(key, run) for key in refused])
+
+
+def _refusal(key: str, run: RunDirectory) -> DlrunError:
+    if key.startswith("output."):
+        return DlrunError(
+            "resume-changes-run",
+            f"`{key}` cannot change when a run goes on from its latest checkpoint: it goes on in `{run.path}`.",
+            hint="Leave it out. Only a run that goes on from an older checkpoint gets a new directory.",
         )
+    return DlrunError(
+        "resume-changes-run",
+        f"`{key}` cannot change when a run is resumed: it would be another model or other data.",
+        hint="Allowed: " + ", ".join(ALLOWED) + ". Start a new run for anything else.",
+    )
 
 
-def _allowed(key: str) -> bool:
+def _allowed(key: str, branches: bool) -> bool:
     section, _, rest = key.partition(".")
+    if section == "output":
+        return branches
     if key in _FIXED:
         return False
     return section in _SECTIONS or (section == "data" and rest in _DATA)
 
 
-def find(path: Path) -> tuple[RunDirectory, Path]:
-    """The run and the checkpoint that ``resume=path`` means: the one named, or the latest.
+def choose(run: RunDirectory, path: Path) -> Path:
+    """The checkpoint that ``resume=path`` means: the one named, or the latest.
+
+    Args:
+        run: The run, locked: what a crash left half written is cleared away.
+        path: What the user named.
 
     Raises:
-        DlrunError: ``not-a-run``. RunError: ``no-checkpoint``.
+        DlrunError: As ``open_run``. RunError: ``no-checkpoint`` when the run has none.
     """
-    run = open_run(path)
     recover_folders(run.checkpoint_folder)
     chosen = chosen_checkpoint(path)
     if chosen is not None:
-        if not chosen.is_dir():
-            names = ", ".join(f"`{p.name}`" for p in run.checkpoints()) or "none"
-            raise RunError("no-checkpoint", f"`{chosen}` does not exist.", hint=f"Checkpoints of this run: {names}.")
-        return run, chosen
+        return chosen
     found = run.checkpoints()
     if not found:
         raise RunError(
@@ -95,26 +107,68 @@ def find(path: Path) -> tuple[RunDirectory, Path]:
             f"`{run.path}` holds no checkpoint yet.",
             hint=f"Start it again: dlrun train recipe={run.recipe_file}",
         )
-    return run, found[-1]
+    return found[-1]
 
 
-def branch_if_older(run: RunDirectory, path: Path, plan: Plan) -> tuple[RunDirectory, str | None]:
-    """Go on in place from the latest good checkpoint, in a new directory from an older one.
+def branches(run: RunDirectory, path: Path) -> bool:
+    """Whether to go on in a new directory: not from the latest good checkpoint, but from an older one."""
+    step = step_of(path)
+    return any(step_of(p) > step and checkpoint.is_good(p) for p in run.checkpoints())
+
+
+def renamed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The plain recipe of a new directory: a name that is the old one's is not its own."""
+    if now["output"]["name"] != before["output"]["name"]:
+        return now
+    return {**now, "output": {**now["output"], "name": None}}
+
+
+def branch(run: RunDirectory, path: Path, plan: Plan, name: str | None) -> tuple[RunDirectory, str]:
+    """A new directory to go on in, with the records so far, and a note that says so.
+
+    Args:
+        run: The run that stays as it is.
+        path: Its checkpoint to go on from.
+        plan: Of the run to come; its ``output.root`` says where.
+        name: Of the new directory; date, time and backend when None.
+    """
+    recipe = plan.recipe
+    made = create_run(dataclasses.replace(recipe.output, name=name), recipe.name, recipe.backend.name)
+    if run.metrics_file.exists():
+        shutil.copy(run.metrics_file, made.metrics_file)
+    return (
+        made,
+        f"`{path.name}` is not the latest checkpoint of {run.path}, which stays as it is; going on in {made.path}.",
+    )
+
+
+def bring_best(run: RunDirectory, target: RunDirectory, position: Position) -> str | None:
+    """See that the directory written has the checkpoint that ``position.best`` names.
+
+    Args:
+        run: The run resumed.
+        target: The directory to write: a new one gets a copy; the run itself may have lost it.
+        position: Forgets its best epoch when no good checkpoint of it is left.
 
     Returns:
-        The directory to write, and a note when it is a new one.
+        A note when it was forgotten.
     """
-    newer = [p for p in run.checkpoints() if p.name > path.name and checkpoint.is_good(p)]
-    if not newer:
-        return run, None
-    recipe = plan.recipe
-    branch = create_run(dataclasses.replace(recipe.output, name=None), recipe.name, recipe.backend.name)
-    if run.metrics_file.exists():
-        shutil.copy(run.metrics_file, branch.metrics_file)
-    return (
-        branch,
-        f"`{path.name}` is not the latest checkpoint of {run.path}, which stays as it is; going on in {branch.path}.",
-    )
+    best = position.best
+    if best is None:
+        return None
+    name = f"step-{best['step']:08d}"
+    source = run.checkpoint_folder / name
+    if checkpoint.is_good(source):
+        if target.path != run.path:
+            write_folder(target.checkpoint_folder / name, lambda made: _copy_files(source, made))
+        return None
+    position.best, position.stale_epochs = None, 0
+    return f"the checkpoint of the best epoch so far, `{name}`, is gone: the best is chosen from the epochs to come."
+
+
+def _copy_files(source: Path, made: Path) -> None:
+    for file in source.iterdir():
+        write_synced(made / file.name, file.read_bytes())
 
 
 def with_threads(plan: Plan, recorded: dict[str, Any]) -> Plan:

@@ -14,14 +14,16 @@ from dlrun.backends import load_backend
 from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
 from dlrun.data.source import Place
-from dlrun.errors import DlrunError, RunError
+from dlrun.errors import RunError
 from dlrun.files import write_json
 from dlrun.plan import Plan
 from dlrun.run import checkpoint, environment
 from dlrun.run import resume as resuming
 from dlrun.run.checkpoint import Position
-from dlrun.run.directory import RunDirectory, create_run
+from dlrun.run.directory import RunDirectory, create_run, open_run
+from dlrun.run.ending import check_not_over
 from dlrun.run.events import Listener
+from dlrun.run.memory import check_memory, memory_errors
 from dlrun.run.trainer import Trainer, TrainResult
 from dlrun.weights.pretrained import start
 
@@ -41,9 +43,10 @@ def train(composed: Composed, listeners: Sequence[Listener] = (), *, resume: Pat
 
     Raises:
         DlrunError: When the recipe does not fit the machine, the data or the resumed run.
-        RunError: When training fails: ``loss-not-finite``, ``disk-full``, ``checkpoint-corrupt``, ….
+        RunError: When training fails: ``loss-not-finite``, ``out-of-memory``, ``disk-full``, ….
     """
-    with ExitStack() as stack, _disk_errors():
+    with ExitStack() as stack, _disk_errors(), memory_errors():
+        check_memory(composed.plan)
         trainer = _resumed(composed, resume, stack) if resume is not None else _fresh(composed, stack)
         trainer.listeners = tuple(listeners)
         return trainer.run_all()
@@ -67,20 +70,16 @@ def _fresh(composed: Composed, stack: ExitStack) -> Trainer:
 def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
     from dlrun.config import compose
 
-    run, chosen = resuming.find(path)
+    run = open_run(path)
     stack.enter_context(run.lock())
+    chosen = resuming.choose(run, path)
     loaded = checkpoint.load(chosen)
-    before = compose([f"recipe={run.recipe_file}"], check_installed=False)
-    resuming.check_changes(before.values, composed.values)
+    before = compose([f"recipe={run.recipe_file}"], check_installed=False).values
+    branches = resuming.branches(run, chosen)
+    resuming.check_changes(before, composed.values, run, branches=branches)
     position, notes = loaded.position, list(composed.notes)
-    _check_not_over(composed.plan, position, run)
+    check_not_over(composed.plan, position, run)
     plan = resuming.with_threads(composed.plan, loaded.facts)
-    branch, note = resuming.branch_if_older(run, chosen, plan)
-    if note is not None:
-        notes.append(note)
-        stack.enter_context(branch.lock())
-    horizon = resuming.horizon_note(plan, loaded)
-    notes += [horizon] if horizon else []
     engine, feed = _compile(plan)
     engine.restore(loaded.engine)
     changed = environment.differences(
@@ -88,28 +87,26 @@ def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
     )
     if changed:
         notes.append("not equal to the bit to an uninterrupted run, because of " + ", ".join(changed) + ".")
-    branch.rewind(position.step)
+    target = run
+    if branches:
+        composed = dataclasses.replace(composed, values=resuming.renamed(before, composed.values))
+        target, note = resuming.branch(run, chosen, plan, composed.values["output"]["name"])
+        stack.enter_context(target.lock())
+        notes.append(note)
+    forgotten = resuming.bring_best(run, target, position)
+    horizon = resuming.horizon_note(plan, loaded)
+    notes += [note for note in (forgotten, horizon) if note is not None]
+    target.rewind(position.step)
     position.finished = False
-    composed, kept = _with_files(composed, branch)
+    composed, kept = _with_files(composed, target)
     notes += kept
-    return Trainer(composed, plan, branch, engine, feed, position, tuple(notes))
+    return Trainer(composed, plan, target, engine, feed, position, tuple(notes))
 
 
 def _with_files(composed: Composed, run: RunDirectory) -> tuple[Composed, list[str]]:
     """The recipe as the run directory keeps it, with the Python files that it names, and notes on them."""
     names, notes = extensions.keep(composed.recipe.extensions, run.path)
     return dataclasses.replace(composed, values={**composed.values, "extensions": names}), notes
-
-
-def _check_not_over(plan: Plan, position: Position, run: RunDirectory) -> None:
-    epochs = plan.recipe.train.epochs
-    if position.epoch >= epochs:
-        more = max(epochs, position.epoch) + max(1, position.epoch)
-        raise DlrunError(
-            "already-finished",
-            f"`{run.path}` has completed {position.epoch} of {epochs} epochs; nothing is left to do.",
-            hint=f"Train longer: dlrun train resume={run.path} train.epochs={more}",
-        )
 
 
 def _compile(plan: Plan) -> tuple[Engine, Feed]:

@@ -22,6 +22,7 @@ from dlrun.run import checkpoint, environment
 from dlrun.run.checkpoint import Position
 from dlrun.run.curve import draw_curve
 from dlrun.run.directory import RunDirectory
+from dlrun.run.ending import out_of_patience, to_train_longer
 from dlrun.run.evaluate import evaluate_batches, evaluate_split, evaluates
 from dlrun.run.events import CheckpointSaved, EpochEnded, Event, Listener, Progress, RunEnded, RunStarted
 from dlrun.run.interrupt import Interrupt
@@ -48,6 +49,7 @@ class TrainResult:
         reason: ``finished``, ``early_stopping`` or ``interrupted``.
         step: Updates completed.
         exit_code: 0, or 130 and 143 after Ctrl-C and SIGTERM.
+        longer: Overrides with which a run that has ended goes on, e.g. ``("train.epochs=40",)``.
     """
 
     directory: Path
@@ -55,6 +57,7 @@ class TrainResult:
     reason: str = "finished"
     step: int = 0
     exit_code: int = 0
+    longer: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -91,21 +94,21 @@ class Trainer:
                 self._saved()
                 if reason != "interrupted":
                     self._test()
-            return self._end(reason, interrupt.exit_code)
+            return self._end(reason, interrupt.exit_code if reason == "interrupted" else 0)
         finally:
             self.writer.close()
 
     def _epochs(self, interrupt: Interrupt) -> str:
         while self.at.epoch < self.recipe.train.epochs:
-            if self._should_stop():
+            if out_of_patience(self.plan, self.at):
                 self.at.finished = True
                 self._save()
                 return "early_stopping"
             self._epoch(interrupt)
-            if interrupt.signal is not None:
+            if interrupt.signal is not None and self.at.epoch < self.recipe.train.epochs:
                 self._save()
                 return "interrupted"
-        return "finished"
+        return "finished"  # also when asked to stop once nothing but the test is left
 
     def _epoch(self, interrupt: Interrupt) -> None:
         """Train to the end of the epoch in progress, then validate and save; or stop early on a signal."""
@@ -257,10 +260,6 @@ class Trainer:
             higher = _higher_is_better(self.plan, self.monitor)
             self.at.schedule = self.recipe.schedule.observe(self.at.schedule, value, higher)
 
-    def _should_stop(self) -> bool:
-        stopping = self.recipe.train.early_stopping
-        return stopping is not None and self.at.stale_epochs >= stopping.patience and self.at.step_in_epoch == 0
-
     def _test(self) -> None:
         """Evaluate the chosen checkpoint on the test split."""
         if "test" not in self.plan.signature.sizes or not evaluates(self.plan):
@@ -288,6 +287,9 @@ class Trainer:
         self.tracker = make_tracker(self.recipe.tracker.name, self.run.path / "tensorboard")
         if self.at.best is not None:
             write_json(self.run.path / "best.json", self.at.best)
+        else:
+            (self.run.path / "best.json").unlink(missing_ok=True)  # of epochs that are made again
+        self.latest = self._last_epoch()
         if self.feed.resident:
             self.engine.attach(self.feed.x, self.feed.y)
         described = self.engine.describe()
@@ -306,6 +308,11 @@ class Trainer:
                 (*self.notes, *described.get("notes", ())),
             )
         )
+
+    def _last_epoch(self) -> dict[str, Any]:
+        """The values of the last epoch completed, for a run that may end before the next."""
+        epochs = [r for r in self.run.records() if r["kind"] == "epoch"]
+        return {k: v for k, v in epochs[-1].items() if k not in ("kind", "step", "epoch")} if epochs else {}
 
     def _record(self, record: dict[str, Any]) -> None:
         self.metrics_file.write(json.dumps(record) + "\n")
@@ -360,7 +367,8 @@ class Trainer:
         }
         write_json(self.run.path / "result.json", result)
         self._emit(RunEnded(str(self.run.path), reason, self.at.step, self.latest, seconds))
-        return TrainResult(self.run.path, self.latest, reason, self.at.step, exit_code)
+        longer = to_train_longer(self.plan, self.at)
+        return TrainResult(self.run.path, self.latest, reason, self.at.step, exit_code, longer)
 
     def _emit(self, event: Event) -> None:
         for listener in self.listeners:
