@@ -59,10 +59,7 @@ def neighbours(plan: Plan, weights: Mapping[str, np.ndarray], seed: int) -> dict
     inputs are all zero, as on the empty border of an image.
     """
     trainable = {name for name, w in plan.graph.weights() if w.trainable}
-    return {
-        name: _moved(w, plan.recipe.seed, seed, name) if name in trainable else w
-        for name, w in weights.items()
-    }
+    return {name: _moved(w, plan.recipe.seed, seed, name) if name in trainable else w for name, w in weights.items()}
 
 
 def _moved(w: np.ndarray, seed: int, repetition: int, name: str) -> np.ndarray:
