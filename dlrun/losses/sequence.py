@@ -40,7 +40,11 @@ class CTC(Loss):
         Example({}, TensorType((8, 7)), _ROWS, classes=7),
         Example({}, TensorType((5, 7)), _ROWS),
         Example({"blank": 6}, TensorType((9, 7)), [[1, 2, 2, 0], [5, 6, -1, -1], [-1, -1, -1, -1]]),
-        Example({"frame_counts": True}, TensorType((6, 4)), [[6, 1, 2], [3, 3, 0], [2, 1, 1], [9, 2, 3]]),
+        Example(
+            {"frame_counts": True},
+            TensorType((6, 4)),
+            [[6, 1, 2], [3, 3, 0], [2, 1, 1], [9, 2, 3], [1, 2, 0], [0, 3, 0]],
+        ),
         Example({}, TensorType((1, 3)), [[1, 0], [0, 0], [1, 2]]),
         Example({}, TensorType((2, 3)), [[1, 1, 1], [2, 2, 0]]),
         Example({}, TensorType((7,)), _ROWS, classes=7, raises="output-shape"),
