@@ -7,11 +7,12 @@ of the described classes; which backend has what is read off the lowerings' sour
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,24 +51,89 @@ class Entry:
 
     def fields(self) -> list[tuple[str, str, str, str]]:
         """(name, type, default, meaning) of every field that is its own."""
-        from dlrun.config.json_schema import descriptions
-        from dlrun.config.language import fields
+        return [row for row in rows(self.cls) if row[0] not in COMMON.get(self.role, ())]
 
-        said = descriptions(self.cls)
-        rows = []
-        for name, field in fields(self.cls).items():
-            if name in _COMMON.get(self.role, ()):
-                continue
-            default = "required" if field.required else _shown(field.default)
-            rows.append((name, _type(field.form), default, said.get(name, "").replace("``", "`")))
-        return rows
+    def example(self) -> str | None:
+        """A line of a recipe that uses it, where its class has an example."""
+        from dlrun.config.snippet import example
+
+        return example(self.cls, self.kind, self.role)
 
 
-_COMMON = {
+def rows(cls: type) -> list[tuple[str, str, str, str]]:
+    """(name, type, default, meaning) of every field of a class."""
+    from dlrun.config.json_schema import descriptions
+    from dlrun.config.language import fields
+
+    said = descriptions(cls)
+    return [
+        (
+            name,
+            _type(field.form),
+            "required" if field.required else _shown(field.default),
+            said.get(name, "").replace("``", "`"),
+        )
+        for name, field in fields(cls).items()
+    ]
+
+
+COMMON = {
     "layer": ("name", "inputs", "trainable", "share"),
     "architecture": ("outputs", "initializers", "freeze", "regularizers", "constraints", "weights"),
 }
 """Fields that every entry of a role has; they are told once."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key, and what has it with this meaning.
+
+    Args:
+        name: As a recipe writes it.
+        role: ``layer``, ``loss``, …
+        type: What may stand there.
+        default: When it is left out; ``varies`` where that depends on the owner.
+        meaning: From the docstring.
+        owners: What has it; empty where everything of the role does.
+    """
+
+    name: str
+    role: str
+    type: str
+    default: str
+    meaning: str
+    owners: tuple[str, ...] = ()
+
+
+def common(role: str) -> list[Key]:
+    """The keys that everything of a role has."""
+    from dlrun.graph import Layer, Model
+
+    base = {"layer": Layer, "architecture": Model}.get(role)
+    return [] if base is None else [Key(row[0], role, *row[1:]) for row in rows(base)]
+
+
+def keys(name: str) -> list[Key]:
+    """Every meaning of a key, by role; none where nothing has a key of that name."""
+    found = [key for role in COMMON for key in common(role) if key.name == name]
+    for registry in registries().values():
+        meanings: dict[str, Key] = {}
+        of = entries(registry)
+        for e in of:
+            for row in e.fields():
+                if row[0] == name:
+                    known = meanings.get(row[3])
+                    meanings[row[3]] = _joined(known, Key(name, e.role, *row[1:], owners=(e.kind,)))
+        # a key of everything is no key of some
+        found += [dataclasses.replace(k, owners=()) if len(k.owners) == len(of) else k for k in meanings.values()]
+    return found
+
+
+def _joined(known: Key | None, other: Key) -> Key:
+    if known is None:
+        return other
+    default = known.default if known.default == other.default else "varies"
+    return dataclasses.replace(known, default=default, owners=(*known.owners, *other.owners))
 
 
 def registries() -> dict[str, Registry[Any]]:
@@ -127,7 +193,9 @@ def find(name: str) -> list[Entry]:
     every = registries()
     found = [entry(registry, name) for registry in every.values() if name in registry]
     if not found:
-        names = sorted({kind for registry in every.values() for kind in registry})
+        names = sorted(
+            {kind for registry in every.values() for kind in registry} | {n for ns in COMMON.values() for n in ns}
+        )
         raise DlrunError(
             "unknown-name",
             f"`{name}` is not a layer, loss, optimizer or anything else that a recipe can name.",
@@ -194,13 +262,15 @@ def _full(node: ast.expr, names: dict[str, str]) -> str:
 
 
 def _type(form: Any) -> str:
-    from dlrun.config.language import Items, Leaf
+    from dlrun.config.language import Items, Leaf, Rows
     from dlrun.config.leaf import describe
 
     if isinstance(form, Leaf):
         return describe(form.type)
     if isinstance(form, Items):
         return f"list of {form.registry.role}s"
+    if isinstance(form, Rows):
+        return "list of mappings"
     return str(form.registry.role) if hasattr(form, "registry") else "mapping"
 
 
@@ -228,6 +298,9 @@ def _index(every: dict[str, list[Entry]]) -> str:
     for title, found in every.items():
         lines += [f"## [{title.capitalize()}]({title}.md)", ""]
         lines += [", ".join(f"[`{e.kind}`]({title}.md#{e.kind})" for e in sorted(found, key=lambda e: e.kind)), ""]
+        shared = _common(found[0].role)
+        if shared:
+            lines += [f"{shared.replace('(#', f'({title}.md#')}", ""]
     return "\n".join(lines)
 
 
@@ -241,6 +314,10 @@ def _page(title: str, found: list[Entry]) -> str:
             how = " | ".join(support(e.cls, backend) for backend in BACKENDS)
             lines.append(f"| [`{e.kind}`](#{e.kind}) | {e.summary} | {how} |")
         lines.append("")
+    shared = common(found[0].role)
+    if shared:
+        lines += [f"## Keys of every {found[0].role}", ""]
+        lines += _table([(key.name, key.type, key.default, key.meaning) for key in shared])
     families = list(dict.fromkeys(e.family for e in found))
     for family in families:
         if len(families) > 1:
@@ -255,12 +332,26 @@ def _section(e: Entry) -> list[str]:
     lines = [f"### {e.kind}", "", e.summary, ""]
     if e.meaning:
         lines += [e.meaning, ""]
-    rows = e.fields()
-    if rows:
-        lines += ["| field | type | default | meaning |", "|---|---|---|---|"]
-        lines += ["| " + " | ".join(_cell(c) for c in (f"`{n}`", t, d, m)) + " |" for n, t, d, m in rows]
-        lines.append("")
+    shown = e.example()
+    if shown is not None:
+        lines += ["```yaml", shown, "```", ""]
+    if e.fields():
+        lines += _table(e.fields())
     lines += [f"- **{name}**: {e.sections[name]}" for name in HEADINGS[1:] if e.sections.get(name)]
+    shared = _common(e.role)
+    return [*lines, *([f"- {shared}"] if shared else []), ""]
+
+
+def _common(role: str) -> str:
+    """Where the keys that everything of a role has are told."""
+    if role not in COMMON:
+        return ""
+    return f"[Keys of every {role}](#keys-of-every-{role}): {', '.join(f'`{name}`' for name in COMMON[role])}."
+
+
+def _table(fields: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    lines += ["| " + " | ".join(_cell(c) for c in (f"`{n}`", t, d, m)) + " |" for n, t, d, m in fields]
     return [*lines, ""]
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from dlrun.data.source import Place, Signature
 from dlrun.data.transforms import combined_affine
 from dlrun.errors import DlrunError, DlrunErrors
-from dlrun.graph import Graph, Layer, LayerList, Model, TensorType
+from dlrun.graph import Graph, Layer, LayerList, Model, TensorType, draft_mistakes
 from dlrun.graph import build_model as build
 from dlrun.graph.batch import smallest_batch
 from dlrun.graph.own import missing_forms
+from dlrun.graph.pretrained import Pretrained
 from dlrun.layers.linear import Dense
 from dlrun.models.native import Native, for_backend, native_graph
+from dlrun.models.tokens import Tokens
 from dlrun.phases import check_phases
 from dlrun.plan import Plan
 from dlrun.recipe import Data, Recipe
@@ -37,18 +39,38 @@ def signature_of(data: Data) -> Signature:
 
 
 def build_model(model: Model, signature: Signature, task: str) -> Graph:
-    """The model's graph, the classifier's width filled in from the data.
+    """The model's graph, what the recipe leaves to the data (the classifier's width, the vocabulary) filled in.
 
     Raises:
         DlrunErrors: Every mistake found, each with its place.
     """
-    classifies = tasks.get(task, ("task",)).classifies
+    if isinstance(model, Tokens) and model.vocabulary is None:
+        counted: dict[str, Any] = {"vocabulary": signature.vocabulary}
+        model = dataclasses.replace(model, **counted)
     if isinstance(model, Native):
         return native_graph(model, signature.input, signature.target, signature.classes)
+    return build(_widened(model, signature, task), signature.input, signature.classes)
+
+
+def mistakes_in_draft(model: LayerList, signature: Signature, task: str) -> list[DlrunError]:
+    """What is wrong with the wiring of a model of which not every field could be read.
+
+    Raises:
+        DlrunError: Where nothing can be wired at all.
+    """
+    return draft_mistakes(_widened(model, signature, task), signature.input)
+
+
+M = TypeVar("M", bound=Model)
+
+
+def _widened(model: M, signature: Signature, task: str) -> M:
+    """The model with a classifier's last layer as wide as there are classes."""
+    classifies = tasks.get(task, ("task",)).classifies
     if isinstance(model, LayerList) and classifies and model.layers and signature.classes is not None:
         filled: dict[str, Any] = {"layers": (*model.layers[:-1], _with_width(model.layers[-1], signature.classes))}
-        model = dataclasses.replace(model, **filled)
-    return build(model, signature.input, signature.classes)
+        return dataclasses.replace(model, **filled)
+    return model
 
 
 def _with_width(layer: Layer, classes: int) -> Layer:
@@ -77,6 +99,7 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
     else:
         graph, wrong = ruled(recipe, graph)
         wrong += missing_forms(graph, recipe.backend.name)
+        wrong += _wrong_weights(recipe.model.weights, graph)
     errors += wrong
     train, validation = _split_sizes(recipe.data, signature, errors)
     _check_transforms(recipe.data, signature, errors)
@@ -94,10 +117,28 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
     if recipe.train.limit_batches is not None:
         steps = min(steps, recipe.train.limit_batches)
     _check_batches(recipe, graph, train, steps, errors)
+    _check_warmup(recipe, steps * recipe.train.epochs, errors)
     if errors:
         raise DlrunErrors(errors)
     affine = combined_affine(recipe.data.preprocess, signature.scale, signature.input.shape[-1])
     return Plan(recipe, signature, graph, affine, train, validation, steps)
+
+
+def _wrong_weights(wanted: Pretrained | None, graph: Graph) -> list[DlrunError]:
+    """What is wrong with the names of `model.weights`, as far as they tell without the file."""
+    if wanted is None:
+        return []
+    from dlrun.weights.matching import check_wanted  # a recipe without `weights` need not wait for it
+
+    found: list[DlrunError] = []
+    for naming, skip in (("auto", wanted.skip), (wanted.map, ())):
+        try:
+            check_wanted(graph, naming, skip)
+        except DlrunErrors as several:
+            found += several.errors
+        except DlrunError as error:
+            found.append(error)
+    return found
 
 
 def _minimised(
@@ -130,6 +171,8 @@ def _minimised(
     except DlrunErrors as several:
         return list(several.errors)
     except DlrunError as error:
+        if error.path == ("model",) and len(outputs) == 1:  # a misfit of the answer is its last layer's
+            error.path = next(node.path for node in graph.nodes if node.name == graph.outputs[0])
         return [error]
     return []
 
@@ -276,6 +319,21 @@ def _check_batches(recipe: Recipe, graph: Graph, samples: int, steps: int, error
             smallest_batch(graph, parts).check(min(size, samples - (steps - 1) * size))
         except DlrunError as error:
             errors.append(error)
+
+
+def _check_warmup(recipe: Recipe, updates: int, errors: list[DlrunError]) -> None:
+    """Warm-up ends within the run; one cut short by ``train.limit_batches`` (a dry run) need not get there."""
+    warmup = recipe.schedule.warmup_steps
+    if recipe.train.limit_batches is None and 0 < updates <= warmup:
+        errors.append(
+            DlrunError(
+                "warmup-too-long",
+                f"`{warmup}` updates of warm-up leave none of the run's {updates:,} for schedule "
+                f"`{recipe.schedule.kind}`.",
+                path=("schedule", "warmup_steps"),
+                hint=f"Use less than {updates:,}, or train for more epochs.",
+            )
+        )
 
 
 def monitor_names(recipe: Recipe) -> tuple[str, ...]:

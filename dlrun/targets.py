@@ -91,7 +91,7 @@ def make(target: Mapping[str, Any], path: Path = ("model",)) -> Any:
         raise DlrunError(
             "target-failed",
             f"`{name}` could not be made: {type(error).__name__}: {' '.join(str(error).split())}",
-            path=path,
+            path=(*path, TARGET),
             hint="Check its arguments; `dlrun --traceback` shows where it failed.",
         ) from error
 
@@ -142,20 +142,21 @@ def _imported(name: str, path: Path) -> tuple[Any, list[str]]:
             return importlib.import_module(module), parts[n:]
         except Exception as error:  # whatever the module raises on import
             if isinstance(error, ModuleNotFoundError) and error.name == parts[0]:
-                raise _missing(name, parts[0]) from None
+                raise _missing(name, parts[0], (*path, TARGET)) from None
             raise DlrunError(
                 "target-failed",
                 f"`{module}` could not be imported: {type(error).__name__}: {' '.join(str(error).split())}",
                 path=(*path, TARGET),
                 hint="`dlrun --traceback` shows where it failed.",
             ) from error
-    raise _missing(name, parts[0])
+    raise _missing(name, parts[0], (*path, TARGET))
 
 
-def _missing(name: str, module: str) -> DlrunError:
+def _missing(name: str, module: str, path: Path = ()) -> DlrunError:
     return DlrunError(
         "unknown-target",
         f"`{name}`: there is no module `{module}` that can be imported.",
+        path=path,
         hint=f"Install its package; or put `{module}.py` beside the recipe and write `extensions: [{module}.py]`.",
     )
 

@@ -74,7 +74,7 @@ DIRECTIONS = {
     "dlrun.update": {*BASE, "dlrun.graph", "dlrun.recipe"},
     "dlrun.phases": {*BASE, "dlrun.graph", "dlrun.losses", "dlrun.models", "dlrun.recipe"},
     "dlrun.plan": DESCRIBED,
-    "dlrun.resolve": {*DESCRIBED, "dlrun.models", "dlrun.phases"},
+    "dlrun.resolve": {*DESCRIBED, "dlrun.models", "dlrun.phases", "dlrun.weights"},
     "dlrun.weights": {*DESCRIBED, "dlrun.backends"},
     "dlrun.config": {*DESCRIBED, "dlrun", "dlrun.resolve", "dlrun.backends", "dlrun.models", "dlrun.extensions"},
     "dlrun.backends.torch": {*DESCRIBED, "dlrun.backends", "dlrun.models", "dlrun.targets"},

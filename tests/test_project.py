@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +24,15 @@ RECIPES = [(page, i) for page in PAGES for i, _ in enumerate(blocks(page, "yaml"
 
 
 @pytest.mark.parametrize(("page", "index"), RECIPES)
-def test_a_recipe_in_the_documents_composes(page: str, index: int, tmp_path: Path) -> None:
+def test_a_recipe_in_the_documents_composes(
+    page: str, index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Parts of a recipe are completed with embedded data; MNIST is replaced by it, too: nothing is fetched."""
     from dlrun.config import compose
 
+    monkeypatch.chdir(tmp_path)
+    for name in ("train", "test"):
+        np.savez(f"{name}.npz", x=np.ones((200, 5), int), y=np.arange(200) % 10)
     text = blocks(page, "yaml")[index].replace("source: mnist", "source: digits").replace("5000", "150")
     if "data:" not in text:
         text += "data: {source: digits}\n"

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dlrun.backends import BACKENDS
 from dlrun.errors import DlrunError
-from dlrun.reference import COMPOSED, NATIVE, entries, entry, find, lowerings, pages, registries, support
+from dlrun.reference import COMPOSED, NATIVE, entries, entry, find, keys, lowerings, pages, registries, support
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWERED = ("layers", "losses", "optimizers")
@@ -84,3 +85,74 @@ def test_listing_loads_no_framework() -> None:
         "sys.exit(any(m in sys.modules for m in ('torch', 'tensorflow', 'keras')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_keys_of_every_layer_are_told_once_and_each_layer_points_there() -> None:
+    page = dict(pages())["layers.md"]
+    told = page[page.index("## Keys of every layer\n") :]
+    told = told[: told.index("\n## ", 5)]
+    for name in ("name", "inputs", "trainable", "share"):
+        assert f"| `{name}` |" in told
+    assert page.count("\n## Keys of every layer\n") == 1
+    assert page.count("- [Keys of every layer](#keys-of-every-layer)") == len(list(registries()["layers"]))
+    assert "(layers.md#keys-of-every-layer)" in dict(pages())["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("share", {("layer", False)}),
+        ("inputs", {("layer", False)}),
+        ("trainable", {("layer", False)}),
+        ("regularizers", {("architecture", False)}),
+        ("groups", {("optimizer", False), ("layer", True)}),
+        ("nowhere", set()),
+    ],
+)
+def test_a_key_is_found_by_its_name(name: str, wanted: set[tuple[str, bool]]) -> None:
+    found = keys(name)
+    assert {(key.role, bool(key.owners)) for key in found} == wanted
+    assert all(key.meaning and key.type for key in found)
+
+
+def test_a_key_is_explained_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    from dlrun.cli.app import run
+
+    assert run(["layers", "share"]) == 0
+    said = capsys.readouterr().out
+    assert "share: key of every layer" in said and "Name of an earlier layer" in said
+    assert run(["layers", "shar"]) == 2
+    assert "`share`" in capsys.readouterr().err
+
+
+def test_examples_are_lines_of_a_recipe() -> None:
+    from dlrun.config.language import fields
+    from dlrun.config.node import of
+    from dlrun.config.normal import expand
+    from dlrun.config.typed import Typing
+    from dlrun.errors import Where
+    from dlrun.graph import LayerList
+    from dlrun.recipe import Recipe
+
+    count = 0
+    for title, owner, key in (("layers", LayerList, "layers"), ("losses", Recipe, "loss")):
+        form = fields(owner)[key].form
+        for e in entries(registries()[title]):
+            shown = e.example()
+            if shown is None:
+                continue
+            loaded = yaml.safe_load(shown)
+            node = expand(form, of(loaded if key == "layers" else loaded["loss"], Where()))
+            typing = Typing()
+            value = typing.value(form, node, (key,))
+            assert not typing.errors, (shown, [str(error) for error in typing.errors])
+            made = value[0] if key == "layers" else value
+            case = next(case for case in e.cls.examples if case.raises is None)  # type: ignore[attr-defined]
+            assert all(getattr(made, name) == getattr(e.cls(**case.fields), name) for name in case.fields), shown
+            count += 1
+    assert count > 100
+
+
+def test_a_list_of_mappings_is_called_a_list() -> None:
+    (terms,) = [f for f in find("weighted_sum")[0].fields() if f[0] == "terms"]
+    assert terms[1] == "list of mappings"

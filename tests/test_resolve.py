@@ -107,7 +107,18 @@ CASES: dict[str, tuple[dict[str, Any], Signature, tuple[str | int, ...], str]] =
         ("train", "micro_batches"),
         "`5` parts",
     ),
-    "output-classes": ({"model": FLAT}, IMAGES, ("model",), "`(N, 9)` but the data has 10 classes"),
+    "warmup-too-long": (
+        {"schedule": schedules.get("one_cycle")(warmup_steps=24), "train": Train(epochs=3)},
+        IMAGES,
+        ("schedule", "warmup_steps"),
+        "`24` updates of warm-up leave none of the run's 24 for schedule `one_cycle`",
+    ),
+    "output-classes": (
+        {"model": FLAT},
+        IMAGES,
+        ("model", "layers", 1, "dense"),
+        "`(N, 9)` but the data has 10 classes",
+    ),
     "wrong-task": (
         {"task": "image_classification"},
         dataclasses.replace(IMAGES, input=TensorType((64,))),
@@ -169,6 +180,15 @@ def test_mistake(code: str) -> None:
     (error,) = mistakes(signature, **sections)
     assert (error.code, error.path) == (code, path)
     assert words in error.message
+
+
+@pytest.mark.parametrize("kind", ["constant", "cosine", "inverse_sqrt", "linear", "one_cycle"])
+def test_warm_up_ends_within_the_run_unless_that_is_cut_short(kind: str) -> None:
+    schedule = schedules.get(kind)(warmup_steps=8)
+    assert [e.code for e in mistakes(schedule=schedule)] == ["warmup-too-long"]
+    assert plan(schedule=schedule, train=Train(epochs=2)).total_steps == 16
+    assert plan(schedule=schedule, train=Train(limit_batches=8)).total_steps == 8
+    plan(schedule=schedules.get(kind)(warmup_steps=7))
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ class Engine(Protocol):
         missing slots become zeros."""
 
     def describe(self) -> dict[str, Any]:
-        """JSON-ready: ``device`` (as used, e.g. ``cpu``, ``cuda:0``), ``threads``, ``deterministic``, ``versions``."""
+        """JSON-ready: ``device`` (as used, e.g. ``cpu``, ``cuda:0``), ``threads``, ``deterministic``, ``versions``;
+        ``parameters`` (trained ones, those of a native model included) and ``frozen``."""
         ...
 
     def native(self) -> Any:

@@ -51,7 +51,7 @@ def wrong_type(layer: NativeLayer, made: object, backend: str, wanted: str) -> D
     return DlrunError(
         "native-type",
         f"`{layer.target[TARGET]}` made a `{type(made).__name__}`; the {backend} backend runs {wanted}.",
-        path=layer.place,
+        path=(*layer.place, TARGET),
         hint="Choose the backend that it is made for, or give each backend its own target.",
     )
 
@@ -62,7 +62,7 @@ def failed(layer: NativeLayer, samples: Sequence[int], error: Exception, images:
         "target-failed",
         f"`{layer.target[TARGET]}` fails on samples of shape {tuple(samples)}: {type(error).__name__}: "
         f"{' '.join(str(error).split())}",
-        path=layer.place,
+        path=(*layer.place, TARGET),
         hint=f"Images arrive as {images}, everything else as the data has it.",
     )
 
@@ -73,6 +73,6 @@ def wrong_answer(layer: NativeLayer, answer: object, shape: Sequence[int] | None
     return DlrunError(
         "native-output",
         f"`{layer.target[TARGET]}` answers with {found}; the data and loss need {wanted}.",
-        path=layer.place,
+        path=(*layer.place, TARGET),
         hint='Give it the number of outputs (`classes: "${data.classes}"`), or say its shape by `model.output`.',
     )

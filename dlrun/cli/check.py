@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError, DlrunErrors
 
 if TYPE_CHECKING:
     from dlrun.config import Composed
-    from dlrun.graph import Graph
+    from dlrun.graph import Graph, Node
     from dlrun.recipe import Recipe
 
 EXAMPLES = """\
@@ -86,7 +86,11 @@ def _quoted(overrides: list[str], named: list[str]) -> list[str]:
 
 
 def layer_rows(graph: Graph) -> list[dict[str, Any]]:
-    """One row per layer; an ``activation`` field's own node is part of its layer's row."""
+    """One row per layer; an ``activation`` field's own node is part of its layer's row.
+
+    ``parameters`` are those trained; ``frozen`` and ``shared`` ones are counted apart. A native model's are not known.
+    """
+    native = _native(graph)
     rows: list[dict[str, Any]] = []
     for node in graph.nodes:
         folded = rows and node.path[-1:] == ("activation",) and node.inputs == (rows[-1]["_last"],)
@@ -95,6 +99,7 @@ def layer_rows(graph: Graph) -> list[dict[str, Any]]:
             row["activation"] = node.layer.kind
             row["flops"] += node.flops
             row["parameters"] += node.parameters
+            row["frozen"] += node.frozen
         else:
             row = {
                 "name": node.name,
@@ -103,17 +108,36 @@ def layer_rows(graph: Graph) -> list[dict[str, Any]]:
                 "inputs": list(node.inputs),
                 "output": list(node.output.shape),
                 "parameters": node.parameters,
+                "frozen": node.frozen,
+                "shared": _shared(node),
+                "shares": node.shares,
                 "flops": node.flops,
             }
             rows.append(row)
         row["output"], row["_last"] = list(node.output.shape), node.name
     for row in rows:
         del row["_last"]
+        if native:
+            row.update(parameters=None, frozen=None, flops=None)
     return rows
+
+
+def _native(graph: Graph) -> bool:
+    """Whether it stands for a model whose layers only its own framework knows."""
+    return graph.nodes[-1].layer.kind == "native"
+
+
+def _shared(node: Node) -> int:
+    """Elements that belong to another layer."""
+    from math import prod
+
+    declared = node.layer.weights(*node.input_types) if node.shares else ()
+    return sum(prod(w.shape) for w in declared if w.trainable)
 
 
 def _summary(composed: Composed) -> dict[str, Any]:
     plan, recipe = composed.plan, composed.recipe
+    known = not _native(plan.graph)
     return {
         "recipe": recipe.name,
         "file": composed.file,
@@ -123,13 +147,15 @@ def _summary(composed: Composed) -> dict[str, Any]:
             "source": recipe.data.source.kind,
             "input": list(plan.signature.input.shape),
             "classes": plan.signature.classes,
+            "vocabulary": plan.signature.vocabulary,
             "train_samples": plan.train_samples,
             "validation_samples": plan.validation_samples,
             "test_samples": plan.signature.sizes.get("test", 0),
         },
         "layers": layer_rows(plan.graph),
-        "parameters": plan.graph.parameters,
-        "flops": plan.graph.flops,
+        "parameters": plan.graph.parameters if known else None,
+        "frozen": plan.graph.frozen if known else None,
+        "flops": plan.graph.flops if known else None,
         "steps_per_epoch": plan.steps_per_epoch,
         "epochs": recipe.train.epochs,
         "total_steps": plan.total_steps,
@@ -168,7 +194,19 @@ def _weights(composed: Composed) -> list[str]:
         return []
     from dlrun.weights.pretrained import preview
 
-    return preview(composed.plan)
+    with composed.placing():
+        return preview(composed.plan)
+
+
+_UNKNOWN = "—"
+
+
+def _parameters(row: dict[str, Any]) -> str:
+    """``1,040``, ``1,024 frozen`` or ``16 + 1,024 frozen``; shared ones are no part of the total."""
+    if row["parameters"] is None:
+        return _UNKNOWN
+    marked = (("", "parameters"), (" frozen", "frozen"), (" shared", "shared"))
+    return " + ".join(f"{row[key]:,}{mark}" for mark, key in marked if row[key])
 
 
 def _draw(composed: Composed, weights: list[str]) -> None:
@@ -182,17 +220,21 @@ def _draw(composed: Composed, weights: list[str]) -> None:
     for row in layer_rows(graph):
         kind = row["kind"] + (f" + {row['activation']}" if row["activation"] else "")
         shape = "(" + ", ".join(["N", *map(str, row["output"])]) + ")"
-        cells = [row["name"], kind, shape, row["parameters"] or "", row["flops"] or ""]
+        flops = _UNKNOWN if row["flops"] is None else row["flops"] or ""
+        cells = [row["name"], kind, shape, _parameters(row), flops]
         rows.append(cells if sequential else [*cells, ", ".join(row["inputs"])])
     columns = ["layer", "kind", "output", "parameters", "FLOPs", *([] if sequential else ["reads"])]
-    total = ["total", "", str(graph.output), graph.parameters, graph.flops, *([] if sequential else [""])]
+    native = _native(graph)
+    sums = [_UNKNOWN, _UNKNOWN] if native else [graph.parameters + graph.frozen, graph.flops]
+    total = ["total", "", str(graph.output), *sums, *([] if sequential else [""])]
     render.table(columns, rows, right=("parameters", "FLOPs"), total=total)
     render.line()
     classes = f", {signature.classes} classes" if signature.classes else ""
+    ids = f" of ids below {signature.vocabulary:,}" if signature.vocabulary else ""
     facts = [
         (
             "data",
-            f"{recipe.data.source.kind}: input {signature.input}{classes}; {plan.train_samples:,} train, "
+            f"{recipe.data.source.kind}: input {signature.input}{ids}{classes}; {plan.train_samples:,} train, "
             f"{plan.validation_samples:,} validation, {signature.sizes.get('test', 0):,} test samples",
         ),
         (
@@ -204,9 +246,11 @@ def _draw(composed: Composed, weights: list[str]) -> None:
         ("optimizer", f"{_said(recipe.optimizer)}, schedule {_said(recipe.schedule)}"),
         ("backend", f"{recipe.backend.name} on {recipe.device.name}, {recipe.precision}, seed {recipe.seed}"),
     ]
+    if graph.frozen:
+        facts.insert(0, ("parameters", f"{graph.parameters:,} trained + {graph.frozen:,} frozen"))
     facts += [("weights", line) for line in weights]
-    if recipe.model.kind == "native":
-        facts.append(("model", "native: its layers, shapes and parameters are its own affair, seen when it is built"))
+    if native:
+        facts.append(("model", "native: its layers, shapes and parameters are its own affair; `train` counts them"))
     render.facts(facts)
     render.notes(composed.notes)
     render.line()

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from typing import Annotated
 
 import typer
 
 from dlrun.cli.arguments import Json
-from dlrun.errors import RunError
+from dlrun.errors import DlrunError, RunError
 
 EXAMPLES = """\
 dlrun layers  # everything a recipe can name
 dlrun layers conv2d  # meaning, fields, shapes, differences
 dlrun layers adamw
+dlrun layers share  # a key: what it means, and what has it
 dlrun layers --write docs/reference  # as Markdown pages"""
 
 
 def layers(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A layer, loss, optimizer, …")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A layer, loss, optimizer, …, or one of their keys.")
+    ] = None,
     write: Annotated[
         str | None, typer.Option("--write", metavar="FOLDER", help="Write the whole reference as Markdown pages.")
     ] = None,
@@ -58,9 +62,15 @@ def _list(json: bool) -> None:
 def _explain(name: str, json: bool) -> None:
     from dlrun.backends import BACKENDS
     from dlrun.cli import render
-    from dlrun.reference import find, support
+    from dlrun.reference import COMMON, Entry, find, keys, support
 
-    found = find(name)
+    found: list[Entry] = []
+    meanings = keys(name)
+    try:
+        found = find(name)
+    except DlrunError:
+        if not meanings:
+            raise
     lowered = {e.role: {b: support(e.cls, b) for b in BACKENDS} for e in found if e.role in _LOWERED}
     if json:
         shown = [
@@ -71,11 +81,12 @@ def _explain(name: str, json: bool) -> None:
                 "meaning": e.meaning,
                 "fields": [dict(zip(("name", "type", "default", "meaning"), row, strict=True)) for row in e.fields()],
                 **{heading.lower(): text for heading, text in e.sections.items() if heading != "Args"},
+                "example": e.example(),
                 "backends": lowered.get(e.role, {}),
             }
             for e in found
         ]
-        render.print_json({"entries": shown})
+        render.print_json({"entries": shown, "keys": [dataclasses.asdict(key) for key in meanings]})
         return
     for e in found:
         render.line(f"{e.kind}: {e.role}. {e.summary}")
@@ -92,6 +103,18 @@ def _explain(name: str, json: bool) -> None:
                 render.line(f"{heading}: {text}")
         if e.role in lowered:
             render.line("Backends: " + ", ".join(f"{b} {how}" for b, how in lowered[e.role].items()))
+        example = e.example()
+        if example is not None:
+            render.line(f"Example: {example}")
+        if e.role in COMMON:
+            render.line(f"Keys of every {e.role}: {', '.join(COMMON[e.role])}  (dlrun layers {COMMON[e.role][-1]})")
+    for key in [] if found else meanings:
+        of = f"every {key.role}" if not key.owners else f"{key.role} {', '.join(key.owners)}"
+        render.line(f"{key.name}: key of {of}")
+        said = key.default if key.default in ("required", "varies") else f"default {key.default}"
+        render.line(f"  {key.type}, {said}")
+        render.line(textwrap.indent(textwrap.fill(key.meaning, 100), "      "))
+        render.line("")
     render.next_steps([("dlrun layers", "everything else a recipe can name")])
 
 

@@ -68,11 +68,12 @@ class Lines:
         render.notes(event.notes)
         if self._quiet:
             return
+        frozen = f" and {event.frozen:,} frozen" if event.frozen else ""
         held_out = f", {event.validation_samples:,} for validation" if event.validation_samples else ""
         self._console.print(
             Text.assemble(
                 (event.recipe, "bold"),
-                f" on {event.backend} ({event.device}): {event.parameters:,} parameters, "
+                f" on {event.backend} ({event.device}): {event.parameters:,} parameters{frozen}, "
                 f"{event.train_samples:,} samples for training{held_out}, "
                 f"{event.epochs} {'epoch' if event.epochs == 1 else 'epochs'} of {event.steps_per_epoch:,} steps"
                 + (f", from step {event.step:,}" if event.step else ""),

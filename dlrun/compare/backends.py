@@ -20,7 +20,7 @@ from dlrun.compare.process import run_job
 from dlrun.compare.promise import Check, checks, default_steps, has_recurrent, noise_of
 from dlrun.compare.recorder import Tell
 from dlrun.compare.steps import Recording, Side
-from dlrun.errors import DlrunError, DlrunErrors
+from dlrun.errors import DlrunError, DlrunErrors, Where
 
 if TYPE_CHECKING:
     from dlrun.config import Composed
@@ -171,10 +171,27 @@ def _checked(overrides: Sequence[str], config_dir: str | None, dtypes: Sequence[
             mistakes += [e for e in error.errors if str(e) not in map(str, mistakes)]
         except DlrunError as error:
             mistakes += [error] if str(error) not in map(str, mistakes) else []
+    if composed is not None and composed.recipe.model.kind == "native":
+        with composed.placing():
+            raise _native()
+    for mistake in mistakes:
+        if mistake.code == "no-target":  # a target for the other backend would not make them comparable
+            raise _native(mistake.where)
     if mistakes:
         raise DlrunErrors(mistakes)
     assert composed is not None
     return composed
+
+
+def _native(where: Where | None = None) -> DlrunError:
+    return DlrunError(
+        "native-models",
+        "a native model cannot be compared across backends: each framework's own model draws its own weights, under "
+        "its own names.",
+        path=("model",),
+        where=where,
+        hint="Compare a model of dlrun's layers; or two runs: dlrun compare RUN OTHER.",
+    )
 
 
 def _named(tell: Tell, backend: str) -> Tell:

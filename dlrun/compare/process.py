@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dlrun.compare.job import Job
 from dlrun.compare.recorder import Tell
-from dlrun.errors import DlrunError, RunError
+from dlrun.errors import DlrunError, RunError, Where
 
 
 def run_job(job: Job, tell: Tell) -> None:
@@ -68,4 +68,11 @@ def _failure(job: Job, code: int, text: str) -> DlrunError:
             hint=f"See it alone: dlrun train --smoke {' '.join(job.words())}",
         )
     kind = DlrunError if said["exit_code"] == 2 else RunError
-    return kind(said["code"], f"on {job.backend}: {said['message']}", path=tuple(said["place"]), hint=said["hint"])
+    where = Where(said["file"], said["line"], said["column"], said["override"])
+    return kind(
+        said["code"],
+        f"on {job.backend}: {said['message']}",
+        path=tuple(said["place"]),
+        where=where if str(where) else None,
+        hint=said["hint"],
+    )

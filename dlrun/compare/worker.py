@@ -28,9 +28,10 @@ def work(job: Job, tell: Tell) -> None:
 
     folder = Path(job.folder)
     for dtype, steps in job.steps.items():
-        plan = compose(job.words(dtype), config_dir=job.config_dir).plan
+        composed = compose(job.words(dtype), config_dir=job.config_dir)
         recording = Recording(folder / dtype, job.backend)
-        record(plan, recording, steps, job.seeds.get(dtype, 0), _named(tell, dtype))
+        with composed.placing():
+            record(composed.plan, recording, steps, job.seeds.get(dtype, 0), _named(tell, dtype))
         gc.collect()  # the model of one precision makes room for the next
     if job.what == "speed":
         plan = compose(job.words(), config_dir=job.config_dir).plan

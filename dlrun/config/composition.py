@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from dlrun.config.typed import BROKEN, Typing
 from dlrun.config.written import values_of
 from dlrun.data.source import Signature
 from dlrun.errors import DlrunError, DlrunErrors, Path, Where, dotted
+from dlrun.graph import UnusedLayers
+from dlrun.models.native import TARGET
 from dlrun.plan import Plan
 from dlrun.recipe import Recipe
 from dlrun.tasks.task import tasks
@@ -39,6 +43,7 @@ class Composed:
         notes: What the user should know, e.g. fields that a choice on the command line dropped.
         overrides: The command line.
         file: The recipe's file.
+        place: Gives errors the place in the recipe that their path means.
     """
 
     recipe: Recipe
@@ -48,6 +53,17 @@ class Composed:
     notes: tuple[str, ...]
     overrides: tuple[str, ...]
     file: str
+    place: Callable[[Sequence[DlrunError]], None] = dataclasses.field(repr=False, compare=False)
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Mistakes that show only after composing, as in a file of weights, get the place that their path means."""
+        try:
+            yield
+        except DlrunError as error:
+            several = error.errors if isinstance(error, DlrunErrors) else (error,)
+            self.place([one for one in several if one.path and one.path[0] in self.values])
+            raise
 
 
 def compose(
@@ -86,6 +102,7 @@ def compose(
         (*assembled.notes, *applied.notes),
         tuple(overrides),
         shown(assembled.recipe.path),
+        composition.place,
     )
 
 
@@ -108,6 +125,9 @@ def _shorten(tree: Node, applied: Applied) -> None:
         tree.put(("data", "validation"), Node(256, where))
 
 
+_TARGET = ("model", "target")
+
+
 class _Composition:
     """Typing, data signature, references and plan, with all that goes wrong on the way."""
 
@@ -117,7 +137,8 @@ class _Composition:
         self.errors = list(applied.errors)
         self.deleted = applied.deleted
         self.check_installed = check_installed
-        self.typing = Typing()
+        extended = self.tree.child("extensions")
+        self.typing = Typing(extended is not None and bool(extended.value))
         self.no_task = False
 
     def run(self) -> tuple[Recipe, Plan]:
@@ -183,6 +204,8 @@ class _Composition:
             known = {("data", "input_shape"): list(signature.input.shape)}
             if signature.classes is not None:
                 known["data", "classes"] = signature.classes
+            if signature.vocabulary is not None:
+                known["data", "vocabulary"] = signature.vocabulary
         for key, node in self.tree.value.items():
             if key != "data":
                 self.errors += interpolate.resolve(node, (key,), self.tree, known)
@@ -211,16 +234,34 @@ class _Composition:
     def _plan(self, built: dict[str, Any], recipe: Recipe | None, signature: Signature | None) -> Plan | None:
         from dlrun.resolve import build_model, resolve
 
-        if signature is None or built["model"] is BROKEN or built["task"] is BROKEN or built["task"] not in tasks:
+        if signature is None or built["task"] is BROKEN or built["task"] not in tasks:
             return None
         try:
-            graph = build_model(built["model"], signature, built["task"])
+            if built["model"] is BROKEN:
+                self._draft(signature, built["task"])
+                return None
+            try:
+                graph = build_model(built["model"], signature, built["task"])
+            except UnusedLayers as unused:  # all else can be looked at
+                self.errors += unused.errors
+                graph = unused.graph
             return resolve(recipe, signature, graph) if recipe is not None else None
         except DlrunErrors as several:
             self.errors += several.errors
         except DlrunError as error:
             self.errors.append(error)
         return None
+
+    def _draft(self, signature: Signature, task: str) -> None:
+        """What is wrong with the wiring of a model some of whose fields are wrong."""
+        from dlrun.resolve import mistakes_in_draft
+
+        model = self.typing.drafts.get(("model",))
+        if model is None:
+            return
+        found = mistakes_in_draft(model, signature, task)
+        vague = any(error.path[:2] == ("model", "outputs") for error in self.typing.errors)
+        self.errors += [error for error in found if not (vague and error.code == "unused-layer")]
 
     def _backend(self, built: dict[str, Any]) -> None:
         from dlrun.backends import BACKENDS, check_backend
@@ -241,8 +282,7 @@ class _Composition:
             return
         seen: dict[tuple[str, str, Path], DlrunError] = {}
         for error in errors:
-            if error.where is None:
-                error.where = self._locate(error.path)
+            self.place((error,))
             seen.setdefault((error.code, error.message, error.path), error)
         raise DlrunErrors(sorted(seen.values(), key=_order))
 
@@ -250,6 +290,28 @@ class _Composition:
         by = next((o for gone, o in self.deleted if path[: len(gone)] == gone and self.tree.get(gone) is None), None)
         where = self.tree.locate(path) if by is None else by.where
         return where if str(where) else self.tree.where
+
+    def place(self, errors: Sequence[DlrunError]) -> None:
+        """Give errors that have none their place, and their path as it is written."""
+        for error in errors:
+            if error.where is None:
+                error.where = self._argument(error) or self._locate(error.path)
+                error.path = self._written(error.path)
+
+    def _argument(self, error: DlrunError) -> Where | None:
+        """The override of an argument, where a target that is there cannot be used."""
+        if error.code == "unknown-target" or error.path[-1:] != (TARGET,):
+            return None
+        target = self.tree.get(error.path[:-1])
+        leaves = [] if target is None else target.leaves()
+        return next((where for _, node in leaves if (where := _changed(node)).override is not None), None)
+
+    def _written(self, path: Path) -> Path:
+        """Without the key ``target``, where ``model: {_target_: …}`` left it out."""
+        target = self.tree.get(_TARGET) if path[:2] == _TARGET else None
+        name = target.child(TARGET) if target is not None else None
+        left_out = target is not None and name is not None and target.where is name.where
+        return (path[0], *path[2:]) if left_out else path
 
 
 def _order(error: DlrunError) -> tuple[bool, str, int, int]:

@@ -6,10 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from dlrun.config.document import scalar
+from dlrun.config.drafts import layer_draft, model_draft, no_layer
 from dlrun.config.language import Choice, Field, Form, Items, Leaf, Rows, Section, fields
 from dlrun.config.leaf import check, describe, written
 from dlrun.config.node import FromEnvironment, Node, Unresolved
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
+from dlrun.graph.architecture import LayerList
+from dlrun.graph.layer import Layer, layers
 from dlrun.recipe import Recipe
 
 
@@ -21,10 +24,17 @@ BROKEN = _Broken()
 
 
 class Typing:
-    """Builds typed values and collects what is wrong with them."""
+    """Builds typed values and collects what is wrong with them.
 
-    def __init__(self) -> None:
+    Args:
+        extended: Whether the recipe brings files with layers of its own.
+    """
+
+    def __init__(self, extended: bool = True) -> None:
         self.errors: list[DlrunError] = []
+        self.extended = extended
+        self.drafts: dict[Path, Any] = {}
+        """What is known of layers, lists of them and the model where they have mistakes."""
 
     def fail(self, code: str, message: str, path: Path, hint: str | None = None) -> _Broken:
         """Collect a mistake."""
@@ -145,7 +155,14 @@ class Typing:
                 else "Write one item a line, each after `- `.",
             )
         items = [self._item(form, item, (*path, i)) for i, item in enumerate(node.value)]
-        return BROKEN if any(item is BROKEN for item in items) else tuple(items)
+        if not any(item is BROKEN for item in items):
+            return tuple(items)
+        if form.base is Layer:
+            known = [self.drafts.get((*path, i)) or no_layer() for i in range(len(items))]
+            self.drafts[path] = tuple(
+                draft if item is BROKEN else item for item, draft in zip(items, known, strict=True)
+            )
+        return BROKEN
 
     def _item(self, form: Items, node: Node, path: Path) -> Any:
         registry = form.registry
@@ -157,10 +174,10 @@ class Typing:
         try:
             cls = registry.get(name, path)
         except DlrunError as error:
-            if registry.role == "layer":
-                names = ", ".join(f"`{n}`" for n in registry)
-                error.hint = f"{error.hint or ''} Layers: {names}.".strip()
             self.errors.append(error)
+            if registry.role == "layer":
+                error.hint = self._no_such_layer(name, error.hint)
+                self._wiring(name, body, (*path, name))
             return BROKEN
         if body.value is None:
             body = Node({}, body.where)
@@ -172,6 +189,24 @@ class Typing:
                 _example(cls, body),
             )
         return self.build(cls, body, (*path, name), name)
+
+    def _no_such_layer(self, name: object, hint: str | None) -> str:
+        names = ", ".join(f"`{n}`" for n in layers)
+        if self.extended or nearest(name, layers):
+            return f"{hint or ''} Layers: {names}.".strip()
+        return f"For a layer of your own, name its file: `extensions: [file.py]`. Layers of dlrun: {names}."
+
+    def _wiring(self, kind: str, body: Node, path: Path) -> None:
+        """Keep what every layer says of itself, of one whose kind there is not."""
+        written = body.value if isinstance(body.value, dict) else {}
+        values = {k: self.value(f.form, written[k], (*path, k)) for k, f in fields(Layer).items() if k in written}
+        self._draft(kind, values, path)
+
+    def _draft(self, kind: str, values: dict[str, Any], path: Path) -> None:
+        broken = {name for name, value in values.items() if value is BROKEN}
+        good = {name: value for name, value in values.items() if name not in broken}
+        nested = {name: self.drafts[*path, name] for name in broken if (*path, name) in self.drafts}
+        self.drafts[path[:-1]] = layer_draft(kind, good, broken, nested)
 
     def _no_item(self, form: Items, node: Node, path: Path) -> Any:
         role = form.registry.role
@@ -212,6 +247,7 @@ class Typing:
             if field.required and name not in values:
                 values[name] = self.missing(field, (*path, name), owner)
         if any(v is BROKEN for v in values.values()):
+            self._keep(cls, values, path)
             return BROKEN
         try:
             return cls(**values)
@@ -222,7 +258,16 @@ class Typing:
         for error in found:
             error.path = (*path, *error.path)
         self.errors += found
+        self._keep(cls, values, path)
         return BROKEN
+
+    def _keep(self, cls: type, values: dict[str, Any], path: Path) -> None:
+        """Keep what is known of a layer or a list of layers that is not right."""
+        if issubclass(cls, Layer):
+            self._draft(cls.kind, values, path)
+        elif issubclass(cls, LayerList):
+            good = {name: value for name, value in values.items() if value is not BROKEN}
+            self.drafts[path] = model_draft(good, {"layers": self.drafts.get((*path, "layers"))})
 
     def unknown(self, key: str, valid: list[str], path: Path, owner: str) -> _Broken:
         """Collect ``unknown-key``."""

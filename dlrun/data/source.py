@@ -28,8 +28,9 @@ class Signature:
         class_names: One per class, or None.
         sizes: Samples per split; a split without samples is absent.
         scale: Factor that brings stored values to the unit range (1/255 for 8-bit images).
-        stored_dtype: numpy dtype of stored samples (``uint8``, ``float32``).
+        stored_dtype: numpy dtype of stored samples (``uint8``, ``float32``; ``int64`` for ids).
         ignore_label: The label of places that belong to no class, or None.
+        vocabulary: How many ids there are, where samples are ids, or None.
     """
 
     input: TensorType
@@ -40,6 +41,7 @@ class Signature:
     scale: float = 1.0
     stored_dtype: str = "uint8"
     ignore_label: int | None = None
+    vocabulary: int | None = None
 
 
 class Reader(Protocol):

@@ -1,7 +1,7 @@
 """The model as a graph: tensor types, layers, shape inference, weights. Framework-free."""
 
 from dlrun.graph.architecture import LayerList, Model, models
-from dlrun.graph.build import build_graph, build_model
+from dlrun.graph.build import UnusedLayers, build_graph, build_model, draft_mistakes
 from dlrun.graph.graph import INPUT, Graph, Node
 from dlrun.graph.layer import Composite, Example, Layer, Layers, Weight, layers
 from dlrun.graph.tensor import TensorType
@@ -17,9 +17,11 @@ __all__ = [
     "Model",
     "Node",
     "TensorType",
+    "UnusedLayers",
     "Weight",
     "build_graph",
     "build_model",
+    "draft_mistakes",
     "layers",
     "models",
 ]

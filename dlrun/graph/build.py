@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean
 from dlrun.graph.architecture import LayerList, Model
+from dlrun.graph.draft import Draft
 from dlrun.graph.graph import INPUT, Graph, Node
+from dlrun.graph.inside import own_fields
 from dlrun.graph.layer import Composite, Layer, Weight, layers
+from dlrun.graph.naming import Names
+from dlrun.graph.sharing import held_here, listed, mismatch, same, tied
 from dlrun.graph.tensor import TensorType
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+class UnusedLayers(DlrunErrors):
+    """Layers that nothing reads, where nothing else is wrong with the graph.
+
+    Args:
+        errors: One for each.
+        graph: The model as it stands.
+    """
+
+    def __init__(self, errors: Sequence[DlrunError], graph: Graph) -> None:
+        super().__init__(errors)
+        self.graph = graph
 
 
 def build_graph(
@@ -27,15 +41,30 @@ def build_graph(
         outputs: Names of the layers that are the model's outputs; the last one when left out.
 
     Raises:
-        DlrunErrors: Every mistake found, each with its place.
+        DlrunErrors: Every mistake found, each with its place; ``UnusedLayers`` if that is all.
     """
+    return finished(_listed(specs, input_type, path), outputs)
+
+
+def _listed(specs: Sequence[Layer], input_type: TensorType, path: Path) -> Builder:
     builder = Builder(input_type)
     if not specs:
         raise DlrunErrors(
             [DlrunError("empty-model", "`model.layers` is empty; a model needs at least one layer.", path=path)]
         )
     builder.chain(specs, INPUT, path)
-    return finished(builder, outputs)
+    return builder
+
+
+def draft_mistakes(model: LayerList, input_type: TensorType) -> list[DlrunError]:
+    """What is wrong with the wiring of a model, some layers of which may be drafts.
+
+    Raises:
+        DlrunError: Where nothing can be wired at all.
+    """
+    builder = _listed(model.layers, input_type, ("model", "layers"))
+    names = builder.output_names(model.outputs)
+    return _distinct([*builder.mistakes(), *builder.unused(names)])
 
 
 def finished(builder: Builder, outputs: Sequence[str] = ()) -> Graph:
@@ -45,22 +74,12 @@ def finished(builder: Builder, outputs: Sequence[str] = ()) -> Graph:
         DlrunErrors: Every mistake found, each with its place.
     """
     names = builder.output_names(outputs)
-    if builder.errors:
-        raise DlrunErrors(_distinct(builder.errors))
+    wrong, unused = builder.mistakes(), builder.unused(names)
+    if wrong:
+        raise DlrunErrors(_distinct([*wrong, *unused]))
     graph = Graph(builder.input_type, tuple(builder.nodes), names)
-    unread = _unread(graph)
-    if unread:
-        raise DlrunErrors(
-            [
-                DlrunError(
-                    "unused-layer",
-                    f"`{node.name}` is read by no later layer.",
-                    path=node.path,
-                    hint="The output is the last layer's; name this one in the `inputs` of another, or remove it.",
-                )
-                for node in unread
-            ]
-        )
+    if unused:
+        raise UnusedLayers(unused, graph)
     return graph
 
 
@@ -69,50 +88,45 @@ def _distinct(errors: Sequence[DlrunError]) -> list[DlrunError]:
     return list({(e.code, e.path, e.message): e for e in reversed(errors)}.values())[::-1]
 
 
-def _listed(weights: dict[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"`{name}` {shape}" for name, shape in weights.items()) or "none"
-
-
-def _unread(graph: Graph) -> list[Node]:
-    read = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
-    return [node for node in graph.nodes if node.name not in read]
-
-
 MOST_LAYERS = 10_000
 """Beyond it a model is a slip of the pen, and no backend could build its graph."""
 
 
-class Builder:
+class Builder(Names):
     """Collects nodes and mistakes while layers are added."""
 
     def __init__(self, input_type: TensorType) -> None:
+        super().__init__()
         self.input_type = input_type
         self.nodes: list[Node] = []
-        self.errors: list[DlrunError] = []
-        self._types: dict[str, TensorType | None] = {INPUT: input_type}
-        self._count: dict[str, int] = {}
-        self._scopes: list[str] = []
-        self._alias: dict[str, str] = {}
+        self.own_error: DlrunError | None = None
+        """The one that an architecture itself raised, which speaks of its fields already."""
+        self._types[INPUT] = input_type
+        self._read: set[str] = set()
+        self._leaves: list[str] = []
+        """Names of all layers that are not made of others."""
+        self._composites: dict[str, bool] = {}
+        """Those that are, and whether all is known of each."""
+        self._full = False
+        self._vague = 0
+        """How many layers so far compute nobody knows what."""
         self._held = 0
         """How many composites around the next layer are not trained."""
 
-    def output_names(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The nodes that ``model.outputs`` means; collects names that no layer has."""
-        found = []
-        for i, name in enumerate(wanted):
-            actual = self._alias.get(name, name)
-            if actual in self._types and actual != INPUT:
-                found.append(actual)
-                continue
-            self.errors.append(
-                DlrunError(
-                    "unknown-output",
-                    f"`{name}` names no layer of the model.",
-                    path=("model", "outputs", i),
-                    hint=did_you_mean(name, [n for n in (*self._types, *self._alias) if n != INPUT]),
-                )
+    def unused(self, outputs: Sequence[str]) -> list[DlrunError]:
+        """A mistake for each layer that nothing reads, if everything that is read is known."""
+        read = self._read | set(outputs or self._leaves[-1:])
+        return [
+            DlrunError(
+                "unused-layer",
+                f"`{name}` is read by no later layer.",
+                path=self._places[name],
+                hint="The output is the last layer's. Name this one in the `inputs` of another or in `model.outputs`, "
+                "or remove it.",
             )
-        return tuple(found)
+            for name in self._leaves
+            if self.all_read and name not in read
+        ]
 
     def chain(self, specs: Sequence[Layer], source: str, path: Path) -> str:
         """Add layers one after another, starting from the node ``source``; returns the last name."""
@@ -124,174 +138,178 @@ class Builder:
         """Add one layer by kind (for composites and activations); returns its name."""
         return self._add(layers.get(kind)(**fields), tuple(inputs), path)  # type: ignore[arg-type]
 
-    def _name(self, spec: Layer, path: Path) -> str:
-        scope = "".join(s + "." for s in self._scopes)
-        if spec.name is not None:
-            if not _NAME.fullmatch(spec.name) or spec.name == INPUT:
-                self.errors.append(
-                    DlrunError(
-                        "invalid-name",
-                        f"`{spec.name}` cannot name a layer; names are letters, digits and `_`, not `{INPUT}`.",
-                        path=(*path, "name"),
-                    )
-                )
-            return self._claim(scope + spec.name, (*path, "name"))
-        while True:
-            key = scope + spec.kind
-            self._count[key] = self._count.get(key, 0) + 1
-            name = f"{key}_{self._count[key]}"
-            if name not in self._types and name not in self._alias:
-                return name
-
-    def _claim(self, name: str, path: Path) -> str:
-        if name in self._types or name in self._alias:
-            self.errors.append(
-                DlrunError(
-                    "duplicate-name",
-                    f"two layers are called `{name.rsplit('.', 1)[-1]}`; names are unique.",
-                    path=path,
-                )
-            )
-        return name
-
-    def _resolve(self, spec: Layer, before: tuple[str, ...], path: Path) -> tuple[str, ...] | None:
-        if spec.inputs is None:
-            return before
-        found: list[str] = []
-        for i, wanted in enumerate(spec.inputs):
-            candidates = ["".join(s + "." for s in self._scopes[:k]) + wanted for k in range(len(self._scopes), -1, -1)]
-            name = next((self._alias.get(c, c) for c in candidates if c in self._types or c in self._alias), None)
-            if name is None:
-                names = [n for n in (*self._types, *self._alias)]
-                self.errors.append(
-                    DlrunError(
-                        "unknown-input",
-                        f"`{wanted}` names no earlier layer.",
-                        path=(*path, "inputs", i),
-                        hint=did_you_mean(
-                            wanted, names, "Layers can be read once they stand above; give them a `name`."
-                        ),
-                    )
-                )
-            else:
-                found.append(name)
-        return tuple(found) if len(found) == len(spec.inputs) else None
-
     def _add(self, spec: Layer, before: tuple[str, ...], path: Path, name: str | None = None) -> str:
-        inputs = self._resolve(spec, before, path)
+        inputs = before if spec.inputs is None else self._resolve(spec.inputs, path)
         name = self._name(spec, path) if name is None else self._claim(name, path)
-        types = None if inputs is None else [self._types[i] for i in inputs]
-        if inputs is None or types is None or any(t is None for t in types):
-            self._types[name] = None
-            return name
-        known: list[TensorType] = [t for t in types if t is not None]
-        if len(self.nodes) >= MOST_LAYERS:  # outside `try`: it ends the whole composite, however often that repeats
+        self._places.setdefault(name, path)
+        if len(self._leaves) >= MOST_LAYERS:  # outside `try`: it ends the whole composite, however often that repeats
+            self.all_read, self._types[name] = False, None
+            if self._full and not self._scopes:
+                return name  # it has been said
+            self._full = True
             raise DlrunError(
                 "too-many-layers",
                 f"the model has more than {MOST_LAYERS:,} layers.",
                 path=path,
                 hint="Lower `times` of a `repeat`.",
             )
-        try:
-            low, high = spec.arity
-            if len(known) < low or (high is not None and len(known) > high):
-                wants = f"{low}" if low == high else (f"at least {low}" if high is None else f"{low} to {high}")
-                raise DlrunError(
-                    "wrong-input-count",
-                    f"`{spec.kind}` reads {wants} inputs, got {len(known)}.",
-                    hint="Name them: `inputs: [first, second]`.",
-                )
-            if isinstance(spec, Composite):
+        with self._collected(path):
+            self._count_inputs(spec, inputs)
+        if isinstance(spec, Composite):
+            self._composites[name] = False
+            known = all(self._types.get(i) is not None for i in inputs)
+            if self._fits(spec, len(inputs)) and (known or spec.blind):
                 return self._expand(spec, name, inputs, path)
-            output = spec.infer(*known)
-            weights = spec.weights(*known)
-            owner = self._owner(spec, weights)
-        except DlrunError as error:
-            error.path = (*path, *error.path) if error.path[: len(path)] != path else error.path
-            self.errors.append(error)
-            self._types[name] = None
+            with self._collected(path):
+                self._owner_name(spec, name)
+            self._read.update(inputs)
+            self._forget(name)
             return name
+        self._leaves.append(name)
+        self._read.update(inputs)
+        self._types[name] = None
+        if isinstance(spec, Draft):
+            return self._draft(spec, name, path)
+        with self._collected(path):
+            self._node(spec, name, inputs, path)
+        if self._types[name] is None:
+            self._vague += 1
+        activation = getattr(spec, "activation", None)
+        return name if activation is None else self._activate(name, activation, path)
+
+    def _fits(self, spec: Layer, count: int) -> bool:
+        low, high = spec.arity
+        return low <= count and (high is None or count <= high)
+
+    def _count_inputs(self, spec: Layer, inputs: tuple[str, ...]) -> None:
+        if self._fits(spec, len(inputs)) or (isinstance(spec, Draft) and "inputs" in spec.unknown):
+            return
+        self.all_read = False  # what it should have read is not unused
+        low, high = spec.arity
+        wants = f"{low}" if low == high else (f"at least {low}" if high is None else f"{low} to {high}")
+        raise DlrunError(
+            "wrong-input-count",
+            f"`{spec.kind}` reads {wants} inputs, got {len(inputs)}.",
+            hint="Name them: `inputs: [first, second]`.",
+        )
+
+    def _node(self, spec: Layer, name: str, inputs: tuple[str, ...], path: Path) -> None:
+        """Add the node of a layer of which all is known; of another, look at what it shares."""
+        types = [self._types.get(i) for i in inputs]
+        known: list[TensorType] = [t for t in types if t is not None]
+        if len(known) < len(types) or not self._fits(spec, len(types)):
+            self._owner_name(spec, name)
+            return
+        output = spec.infer(*known)
+        weights = spec.weights(*known)
+        owner = self._owner(spec, name, weights)
         self._types[name] = output
         trainable = spec.trainable and not self._held if owner is None else owner.layer.trainable
         if trainable != spec.trainable:
             spec = dataclasses.replace(spec, trainable=trainable)
         if not trainable:
             weights = tuple(dataclasses.replace(w, trainable=False) for w in weights)
+        if weights:
+            self._sharable.append(name)
         own, shares, shared = (weights, None, ()) if owner is None else ((), owner.name, weights)
         self.nodes.append(Node(name, spec, inputs, tuple(known), output, own, path, shares, shared))
-        activation = getattr(spec, "activation", None)
-        if activation is not None:
-            return self._activate(name, activation, path)
+
+    def _draft(self, spec: Draft, name: str, path: Path) -> str:
+        """Add a layer with mistakes in its fields."""
+        self._vague += 1
+        with self._collected(path):
+            self._owner_name(spec, name)
+        self.unsure(spec, name)
+        if spec.activation is None:
+            return name
+        if not spec.nested:
+            return self._activate(name, spec.activation, path)
+        with self._collected(path):
+            _activation(spec.activation)
         return name
 
-    def _owner(self, spec: Layer, weights: tuple[Weight, ...]) -> Node | None:
+    def _owner(self, spec: Layer, own: str, weights: tuple[Weight, ...]) -> Node | None:
         """The node whose weights ``spec`` shares, or None.
 
         Raises:
             DlrunError: ``unknown-share``, ``share-mismatch`` and ``contradiction``.
         """
-        if spec.share is None:
-            return None
+        name = self._owner_name(spec, own)
+        if name in self._composites:
+            raise mismatch(f"`{spec.share}` is made of several layers, and `{spec.kind}` is one; name one of them.")
         nodes = {node.name: node for node in self.nodes}
-        scopes = ["".join(s + "." for s in self._scopes[:k]) for k in range(len(self._scopes), -1, -1)]
-        name = next((scope + spec.share for scope in scopes if scope + spec.share in nodes), None)
-        if name is None:
-            raise DlrunError(
-                "unknown-share",
-                f"`{spec.share}` names no earlier layer, so its weights cannot be shared.",
-                path=("share",),
-                hint=did_you_mean(spec.share, [n.name for n in self.nodes if n.weights], "Give that layer a `name`."),
-            )
+        if name not in nodes:
+            return None
         owner = nodes[nodes[name].shares or name]
-        theirs, mine = ({w.name: w.shape for w in ws} for ws in (owner.weights, weights))
-        if theirs != mine or not mine:
-            raise DlrunError(
-                "share-mismatch",
-                f"`{spec.kind}` needs the weights {_listed(mine)}, but `{spec.share}` has {_listed(theirs)}.",
-                path=("share",),
-                hint="Layers that share weights must declare the same ones, of the same shapes.",
+        if not same(weights, owner.weights):
+            raise mismatch(
+                f"`{spec.kind}` needs the weights {listed(weights)}, but `{spec.share}` has {listed(owner.weights)}."
             )
         if owner.layer.trainable and not spec.trainable:
-            raise DlrunError(
-                "contradiction",
-                f"`trainable: false` beside `share: {spec.share}`: its weights are those of `{owner.name}`, which are "
-                "trained.",
-                path=("trainable",),
-                hint=f"Set `trainable: false` on `{owner.name}`, or leave it out here.",
-            )
+            raise held_here(owner.name, str(spec.share))
         return owner
 
     def _activate(self, name: str, activation: str, path: Path) -> str:
-        cls = layers.get(activation) if activation in layers else None
-        if cls is None or not cls.elementwise:
-            valid = [n for n in layers if layers.get(n).elementwise]
-            self.errors.append(
-                DlrunError(
-                    "unknown-activation",
-                    f"`{activation}` is not an activation.",
-                    path=(*path, "activation"),
-                    hint=did_you_mean(activation, valid, "Valid: " + ", ".join(f"`{n}`" for n in valid) + "."),
-                )
-            )
-            return name
-        result = self._add(cls(), (name,), (*path, "activation"), f"{name}_{activation}")
-        self._alias[name] = result
-        return result
+        with self._collected(path):
+            result = self._add(_activation(activation), (name,), (*path, "activation"), f"{name}_{activation}")
+            self._alias[name] = result
+            return result
+        return name
 
     def _expand(self, spec: Composite, name: str, inputs: tuple[str, ...], path: Path) -> str:
-        found = len(self.errors)
+        found, vague, start = len(self.errors), self._vague, len(self.nodes)
         self._scopes.append(name.rsplit(".", 1)[-1])
         self._held += not spec.trainable
+        result = None
         try:
-            result = spec.expand(_Scope(self, path), *inputs)
+            with self._collected(path):
+                result = spec.expand(_Scope(self, path), *inputs)
         finally:
             self._held -= not spec.trainable
             self._scopes.pop()
+        if result is None:
+            self._forget(name)
+            return name
+        known = (len(self.errors), self._vague) == (found, vague)
+        if not spec.shares_itself:
+            with self._collected(path):
+                owner = self._owner_name(spec, name)
+                if owner is not None and owner not in self._composites and self._types.get(owner) is not None:
+                    raise mismatch(f"`{spec.share}` is one layer; `{spec.kind}` shares with layers made of several.")
+                if owner is not None and known and self._composites.get(owner):
+                    self.nodes = tied(self.nodes, start, name, owner, spec, self._held > 0)
+        self._composites[name] = known
+        self._sharable.append(name)
         if name not in self._types:
             self._alias[name] = result
         if len(self.errors) > found:
             self._types[result] = None
         return result
+
+    def _forget(self, name: str) -> None:
+        """Nothing is known of a composite's parts."""
+        self._types[name] = None
+        self._vague += 1
+        self.all_read = False
+        self.hidden.append(name + ".")
+
+
+def _activation(name: str) -> Layer:
+    """The element-wise layer of this name.
+
+    Raises:
+        DlrunError: ``unknown-activation``.
+    """
+    cls = layers.get(name) if name in layers else None
+    if cls is None or not cls.elementwise:
+        valid = [n for n in layers if layers.get(n).elementwise]
+        raise DlrunError(
+            "unknown-activation",
+            f"`{name}` is not an activation.",
+            path=("activation",),
+            hint=did_you_mean(name, valid, "Valid: " + ", ".join(f"`{n}`" for n in valid) + "."),
+        )
+    return cls()
 
 
 def build_model(model: Model, input_type: TensorType, classes: int | None) -> Graph:
@@ -307,14 +325,25 @@ def build_model(model: Model, input_type: TensorType, classes: int | None) -> Gr
     """
     if isinstance(model, LayerList):
         return build_graph(model.layers, input_type, outputs=model.outputs)
+    builder, last = _built(model, input_type, classes)
+    own = builder.own_error
+    inner = [error for error in builder.errors if error is not own]
+    builder.errors = own_fields(model, inner, lambda other: _built(other, input_type, classes)[0].errors)
+    builder.errors += [] if own is None else [own]
+    return finished(builder, model.outputs or ((last, *model.further_outputs) if last != INPUT else ()))
+
+
+def _built(model: Model, input_type: TensorType, classes: int | None) -> tuple[Builder, str]:
+    """What an architecture makes, and the name of its last layer."""
     builder = Builder(input_type)
     try:
-        last = model.expand(_Scope(builder, ("model",)), INPUT, classes)
+        return builder, model.expand(_Scope(builder, ("model",)), INPUT, classes)
     except DlrunError as error:
         error.path = error.path if error.path[:1] == ("model",) else ("model", *error.path)
         builder.errors.append(error)
-        last = INPUT
-    return finished(builder, model.outputs or ((last, *model.further_outputs) if last != INPUT else ()))
+        builder.all_read = False
+        builder.own_error = error if error.code != "too-many-layers" else None
+        return builder, INPUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,7 +355,7 @@ class _Scope:
 
     def type(self, name: str) -> TensorType | None:
         """Type of a node, or None when it could not be inferred."""
-        return self.builder._types[name]
+        return self.builder._types.get(name)
 
     def chain(self, specs: Sequence[Layer], source: str, field: str = "layers") -> str:
         """Add the layers of one of the composite's fields; returns the last name."""

@@ -46,6 +46,14 @@ class Node:
         return sum(_size(w.shape) for w in self.weights if w.trainable)
 
     @property
+    def frozen(self) -> int:
+        """Elements of its own that its layer would train and the recipe does not; running statistics are none."""
+        held = {w.name for w in self.weights if not w.trainable}
+        if not held:
+            return 0
+        return sum(_size(w.shape) for w in self.layer.weights(*self.input_types) if w.trainable and w.name in held)
+
+    @property
     def flops(self) -> int:
         """Floating-point operations per sample, forward."""
         return self.layer.flops(*self.input_types)
@@ -105,6 +113,11 @@ class Graph:
     def parameters(self) -> int:
         """Trainable elements in all."""
         return sum(n.parameters for n in self.nodes)
+
+    @property
+    def frozen(self) -> int:
+        """Elements in all that layers would train and the recipe does not."""
+        return sum(n.frozen for n in self.nodes)
 
     @property
     def flops(self) -> int:

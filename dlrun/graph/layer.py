@@ -58,6 +58,7 @@ class Layer:
         inputs: Names of the layers it reads, or None for the one before it.
         trainable: Whether its weights are updated; batch normalisation that is not uses its running statistics.
         share: Name of an earlier layer whose weights it uses instead of its own; they are trained if that layer's are.
+            A layer made of several shares part by part.
     """
 
     kind: ClassVar[str] = ""
@@ -103,6 +104,11 @@ Layers = Annotated[tuple[Layer, ...], "layers"]
 class Composite(Layer):
     """A layer said with other layers; it is expanded into the graph and never lowered."""
 
+    blind: ClassVar[bool] = False
+    """Whether its parts do not depend on the types of its inputs."""
+    shares_itself: ClassVar[bool] = False
+    """Whether it gives ``share`` to a part; else each part shares the weights of the owner's part of that name."""
+
     def expand(self, sub: Any, *inputs: str) -> str:
         """Add the parts through ``sub`` (see ``build.Builder``) and return the output's name."""
         raise NotImplementedError
@@ -126,7 +132,9 @@ def require_ids(kind: str, x: TensorType, what: str = "ids") -> None:
         raise DlrunError(
             "wrong-dtype",
             f"`{kind}` needs {what}, whole numbers, got {x} of dtype `{x.dtype}`.",
-            hint="Make a mask with `padding_mask`." if what == "a mask" else "Read token ids, before any `embedding`.",
+            hint="Make a mask with `padding_mask`."
+            if what == "a mask"
+            else "Read ids, before any `embedding`; those of a file are ids with `dtype: int` in `data.source`.",
         )
 
 

@@ -42,6 +42,7 @@ class Residual(Composite):
     Source: He et al. 2015.
     """
 
+    blind = True
     layers: Layers
     shortcut: Layers | None = None
     activation: str | None = None
@@ -90,6 +91,7 @@ class Sequence(Composite):
     Source: none.
     """
 
+    blind = True
     layers: Layers
 
     examples = (
@@ -119,6 +121,7 @@ class Repeat(Composite):
     Source: none.
     """
 
+    blind = True
     times: Annotated[int, Gt(0)]
     layers: Layers
 
@@ -153,6 +156,7 @@ class Parallel(Composite):
     Source: Szegedy et al. 2014.
     """
 
+    blind = True
     branches: Layers
     merge: Literal["concat", "add", "multiply", "average", "maximum", "minimum"] = "concat"
     axis: int = -1

@@ -139,6 +139,7 @@ class CopyHead(Composite):
     Source: See, Liu & Manning 2017.
     """
 
+    shares_itself = True
     arity = (3, 4)
     vocabulary: Positive
     units: Positive | None = None

@@ -57,11 +57,14 @@ def require_input(kind: str, sub: Any, x: str, axes: tuple[str, ...], dtype: str
     found: TensorType = sub.type(x)
     if found.rank != len(axes) or found.dtype != dtype:
         what = "token ids" if dtype == "int" else "numbers"
+        hint = "Choose an architecture for this kind of data, or change what `data.preprocess` makes of it."
+        if dtype == "int" and found.dtype != dtype and found.rank == len(axes):
+            hint = "If these numbers are ids, say so in the data: `source: {name: npz, dtype: int, …}`."
         raise DlrunError(
             "wrong-input",
             f"`{kind}` reads {what} of shape (N, {', '.join(axes)}), but the data has `{found}` of type {found.dtype}.",
             path=("name",),
-            hint="Choose an architecture for this kind of data, or change what `data.preprocess` makes of it.",
+            hint=hint,
         )
     return found
 

@@ -15,7 +15,8 @@ class UNet(Classifier):
 
     Each level applies two 3x3 convolutions with ReLU; going down, 2x2 maximum pooling halves the maps and the width
     doubles; going up, a 2x2 transposed convolution of stride 2 doubles the maps and halves the width, and the maps of
-    the way down are put in front. A 1x1 convolution gives each pixel's logits.
+    the way down are put in front. A 1x1 convolution gives each pixel's logits. Labels are a class id for each pixel,
+    (N, H, W), with `task: classification` or `image_classification`.
 
     Args:
         depth: Halvings.

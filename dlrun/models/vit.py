@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
@@ -67,11 +68,12 @@ class ViT(Classifier):
         height, width, _ = require_input(self.kind, sub, x, IMAGE).shape
         units, depth, heads, feedforward = self._sizes()
         if height % self.patch or width % self.patch:
+            fitting = ", ".join(f"`{d}`" for d in self._divisors(height, width))
             raise DlrunError(
                 "patch-not-dividing",
                 f"`patch: {self.patch}` does not divide the image's sides, {height} and {width}.",
                 path=("patch",),
-                hint="Use a common divisor of both, or resize the images.",
+                hint=f"Use a common divisor of both: {fitting}.",
             )
         patches = start("variance_scaling", scale=1.0, mode="fan_in", distribution="normal")
         x = sub.add(
@@ -101,6 +103,12 @@ class ViT(Classifier):
         x = first_step(sub, x) if self.pool == "class" else sub.add("global_avg_pool1d", x, name="mean")
         logits: str = sub.add("dense", x, name="logits", units=count, kernel_initializer="zeros")
         return logits
+
+    def _divisors(self, height: int, width: int) -> list[int]:
+        """Sides of patches that fit, the nearest ones."""
+        sides = math.gcd(height, width)
+        found = [n for n in range(1, sides + 1) if sides % n == 0]
+        return sorted(sorted(found, key=lambda n: abs(n - self.patch))[:6])
 
     def _sizes(self) -> tuple[int, int, int, int]:
         units, depth, heads, feedforward = _VARIANTS[self.variant]

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunStarted:
-    """Training begins (or goes on)."""
+    """Training begins (or goes on). ``parameters`` are those trained, beside ``frozen`` ones."""
 
     directory: str
     recipe: str
@@ -22,6 +22,7 @@ class RunStarted:
     train_samples: int
     validation_samples: int
     notes: tuple[str, ...] = ()
+    frozen: int = 0
 
 
 @dataclass(frozen=True)

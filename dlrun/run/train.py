@@ -45,7 +45,7 @@ def train(composed: Composed, listeners: Sequence[Listener] = (), *, resume: Pat
         DlrunError: When the recipe does not fit the machine, the data or the resumed run.
         RunError: When training fails: ``loss-not-finite``, ``out-of-memory``, ``disk-full``, ….
     """
-    with ExitStack() as stack, _disk_errors(), memory_errors():
+    with composed.placing(), ExitStack() as stack, _disk_errors(), memory_errors():
         check_memory(composed.plan)
         trainer = _resumed(composed, resume, stack) if resume is not None else _fresh(composed, stack)
         trainer.listeners = tuple(listeners)

@@ -302,10 +302,11 @@ class Trainer:
                 self.recipe.train.epochs,
                 self.plan.steps_per_epoch,
                 self.at.step,
-                self.plan.graph.parameters,
+                described["parameters"],
                 self.plan.train_samples,
                 self.plan.validation_samples,
                 (*self.notes, *described.get("notes", ())),
+                described["frozen"],
             )
         )
 

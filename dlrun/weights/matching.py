@@ -51,16 +51,24 @@ class Account:
     def lines(self) -> list[str]:
         """The account in a few lines of text."""
         said = [f"{len(self.loaded)} of {self.total} weights from {self.origin} (names: {self.map})"]
-        if self.mismatched:
-            shapes = [f"`{n}` {s} is {t} {u} there" for n, s, t, u in self.mismatched]
-            said.append(f"other shape, initial value kept: {_few(shapes)}")
-        if self.missing:
-            said.append(f"not in the file, initial value kept: {_few([f'`{n}`' for n in self.missing])}")
+        said += self.misfits(", initial value kept")
         if self.skipped:
             said.append(f"skipped as the recipe says: {_few([f'`{n}`' for n in self.skipped])}")
-        if self.unused:
-            said.append(f"in the file but not in the model: {_few([f'`{n}`' for n in self.unused])}")
+        return said + self.leftovers()
+
+    def misfits(self, so: str = "") -> list[str]:
+        """Which weights the file has in another shape or not at all; ``so`` says what became of them."""
+        said = []
+        if self.mismatched:
+            shapes = [f"`{n}` {s} is {t} {u} there" for n, s, t, u in self.mismatched]
+            said.append(f"other shape{so}: {_few(shapes)}")
+        if self.missing:
+            said.append(f"not in the file{so}: {_few([f'`{n}`' for n in self.missing])}")
         return said
+
+    def leftovers(self) -> list[str]:
+        """Which arrays the model has no place for."""
+        return [f"in the file but not in the model: {_few([f'`{n}`' for n in self.unused])}"] if self.unused else []
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -132,13 +140,18 @@ def plan_loading(
     """What ``load`` will do, from names and shapes alone."""
     check_wanted(graph, map, skip)
     chosen = _chosen(graph, arrays, map)
+    absent = list(chosen.absent(graph, arrays, lambda name: _found(name, arrays, chosen) is not None, skip))
+    if absent:
+        raise DlrunErrors(absent)
     account, wanted = _matched(graph, arrays, chosen, skip)
     if not account.loaded:
         raise _nothing(graph, arrays, account)
     if not partial and (account.missing or account.mismatched):
         raise DlrunError(
             "weights-mismatch",
-            f"{arrays.origin} does not have every weight of the model: " + "; ".join(account.lines()[1:3]) + ".",
+            f"{arrays.origin} does not have every weight of the model, so nothing is loaded: "
+            + "; ".join([*account.misfits(), *account.leftovers()])
+            + ".",
             path=("model", "weights"),
             hint="Set `weights.partial: true` to keep initial values there, or name them in `weights.skip`.",
         )

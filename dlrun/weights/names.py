@@ -70,6 +70,20 @@ class NameMap:
         del graph
         yield from ()
 
+    def absent(
+        self, graph: Graph, names: Iterable[str], has: Callable[[str], bool], skip: Sequence[str]
+    ) -> Iterator[DlrunError]:
+        """What the map says is in a file and is not; nothing of a published map, which is for many files.
+
+        Args:
+            graph: The model.
+            names: Of the file's arrays.
+            has: Whether the file has an array, however it spells its name.
+            skip: Patterns of weights that are not loaded, and may be absent.
+        """
+        del graph, names, has, skip
+        yield from ()
+
     def peers(self, graph: Graph) -> dict[str, Peer]:
         """Where each weight of the graph stands, by canonical name; without those that the map does not know."""
         rules = (*self.rules, *(self.number(graph) if self.number is not None else ()))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from dlrun.errors import DlrunError
+from dlrun.errors import Path as Place
+from dlrun.graph.pretrained import Pretrained
 from dlrun.plan import Plan
 from dlrun.weights import hub
 from dlrun.weights.arrays import open_arrays
@@ -43,6 +47,11 @@ def preview(plan: Plan) -> list[str]:
     wanted = plan.recipe.model.weights
     if wanted is None:
         return []
+    with _sourced(wanted):
+        return _preview(plan, wanted)
+
+
+def _preview(plan: Plan, wanted: Pretrained) -> list[str]:
     check_wanted(plan.graph, wanted.map, wanted.skip)
     if wanted.hub is not None:
         path = hub.cached(wanted.hub)
@@ -67,6 +76,11 @@ def start(plan: Plan) -> tuple[dict[str, np.ndarray], Account] | None:
     wanted = plan.recipe.model.weights
     if wanted is None:
         return None
+    with _sourced(wanted):
+        return _start(plan, wanted)
+
+
+def _start(plan: Plan, wanted: Pretrained) -> tuple[dict[str, np.ndarray], Account]:
     origin = None
     if wanted.hub is not None:
         path, digest = hub.obtain(wanted.hub, download=plan.recipe.data.download)
@@ -77,3 +91,16 @@ def start(plan: Plan) -> tuple[dict[str, np.ndarray], Account] | None:
     assert arrays is not None
     arrays.origin = origin or arrays.origin
     return load(plan.graph, arrays, wanted.map, partial=wanted.partial, skip=wanted.skip)
+
+
+@contextmanager
+def _sourced(wanted: Pretrained) -> Iterator[None]:
+    """What is wrong with a file is told of the key that names it, and so is a map that the recipe does not say."""
+    section: Place = ("model", "weights")
+    source: Place = (*section, "file" if wanted.hub is None else "hub")
+    try:
+        yield
+    except DlrunError as error:
+        if error.path == section or (error.path == (*section, "map") and wanted.map == "auto"):
+            error.path = source
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import time
 
@@ -39,6 +40,12 @@ def test_lines_say_what_begins_and_each_epoch():
     assert "epoch 1/3  train_loss 0.5000  val_accuracy 0.9877  1:15  best\n" in text
     assert "step 1/12" not in text  # ten seconds have not passed
     assert "\x1b" not in text
+
+
+def test_frozen_parameters_are_told_apart():
+    on = console(False)
+    Lines(on)(dataclasses.replace(START, frozen=1168))
+    assert "5,130 parameters and 1,168 frozen, 1,297 samples" in written(on)
 
 
 def test_lines_between_epochs_come_at_most_every_ten_seconds(monkeypatch):

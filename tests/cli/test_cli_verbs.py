@@ -87,6 +87,43 @@ def test_check_as_json(run):
     assert recipe["data"]["classes"] == 10 and recipe["optimizer"]["name"] == "adam"
 
 
+FROZEN = """\
+task: classification
+data: {source: digits}
+model:
+  freeze: ["half.kernel"]
+  layers:
+    - flatten
+    - dense: {units: 64, activation: relu, name: first, trainable: false}
+    - dense: {units: 64, name: left}
+    - dense: {units: 64, name: again, share: left}
+    - dense: {units: 4, name: half}
+    - batch_norm
+    - add: {inputs: [first, first]}
+    - concat: {inputs: [add_1, batch_norm_1]}
+    - dense
+"""
+
+
+def test_check_marks_frozen_and_shared_parameters(run, folder):
+    (folder / "frozen.yaml").write_text(FROZEN)
+    code, out, _ = run("check", "frozen.yaml")
+    assert code == 0
+    rows = {line.split()[0]: " ".join(line.split()) for line in out.splitlines() if line.strip()}
+    assert "(N, 64) 4,160 frozen 8,320" in rows["first"]
+    assert "(N, 64) 4,160 8,256" in rows["left"] and "(N, 64) 4,160 shared 8,256" in rows["again"]
+    assert "(N, 4) 4 + 256 frozen " in rows["half"]
+    assert "(N, 4) 8 " in rows["batch_norm_1"]  # its running statistics are no parameters
+    assert rows["parameters"] == "parameters 4,862 trained + 4,416 frozen"
+    assert "9,278" in rows["total"]
+    code, out, _ = run("check", "frozen.yaml", "--json")
+    (recipe,) = json.loads(out)["recipes"]
+    assert (recipe["parameters"], recipe["frozen"]) == (4862, 4416)
+    layers = {layer["name"]: layer for layer in recipe["layers"]}
+    assert (layers["first"]["parameters"], layers["first"]["frozen"], layers["first"]["shares"]) == (0, 4160, None)
+    assert (layers["again"]["parameters"], layers["again"]["shared"], layers["again"]["shares"]) == (0, 4160, "left")
+
+
 def test_check_several_reports_every_mistake_of_each(run, folder):
     (folder / "bad.yaml").write_text(RECIPE.replace("units: 16", "units: -1"))
     (folder / "worse.yaml").write_text(RECIPE.replace("flatten", "flaten"))

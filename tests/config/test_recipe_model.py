@@ -62,8 +62,8 @@ CASES = {
     "class count that disagrees": (
         DATA + "model:\n  layers:\n    - flatten\n    - dense: {units: 7}\n",
         "output-classes",
-        "2:1",
-        "model",
+        "5:7",
+        "model.layers[1].dense",
         ["(N, 7)", "10 classes", "${data.classes}"],
     ),
     "batch larger than the data": (

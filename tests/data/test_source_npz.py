@@ -150,6 +150,63 @@ def test_a_folder_in_its_place(tmp_path: Path) -> None:
     assert "is not a file" in error_of(npz(tmp_path / "a.npz")).message
 
 
+class TestIds:
+    """Samples that are ids, not numbers."""
+
+    def ids(self, tmp_path: Path, x: Any, **fields: Any) -> Any:
+        return npz(save(tmp_path / "a.npz", x=x, y=np.zeros(len(x), int)), dtype="int", **fields)
+
+    def test_they_stay_whole_numbers_and_are_counted(self, tmp_path: Path) -> None:
+        a = save(tmp_path / "a.npz", x=np.array([[0, 3], [1, 2]], np.uint8), y=[0, 1])
+        b = save(tmp_path / "b.npz", x=[[1, 70_000]], y=[1])
+        signature = npz(a, b, dtype="int").signature(Place())
+        assert (signature.input.shape, signature.input.dtype) == ((2,), "int")
+        assert (signature.vocabulary, signature.stored_dtype, signature.scale) == (70_001, "int64", 1.0)
+        assert npz(a, b, dtype="int", vocabulary=80_000).signature(Place()).vocabulary == 80_000
+        assert npz(b).signature(Place()).vocabulary is None
+        for split, wanted in (("train", [[0, 3], [1, 2]]), ("test", [[1, 70_000]])):
+            x = npz(a, b, dtype="int").load(split, Place()).x
+            assert x.dtype == np.int64 and x.tolist() == wanted
+
+    def test_tables_of_ids_get_no_channel_axis(self, tmp_path: Path) -> None:
+        source = self.ids(tmp_path, np.ones((2, 4, 5), int))
+        assert source.signature(Place()).input.shape == source.load("train", Place()).x.shape[1:] == (4, 5)
+
+    @pytest.mark.parametrize(
+        ("x", "fields", "code", "words"),
+        [
+            ([[0, -2]], {}, "id-out-of-range", "`x` has the id `-2`; ids begin at 0"),
+            ([[0, -2]], {"vocabulary": 5}, "id-out-of-range", "`-2`"),
+            ([[0, 5]], {"vocabulary": 5}, "id-out-of-range", "`x` has the id `5`, but `vocabulary` is 5"),
+            ([[0.0, 1.0]], {}, "wrong-array", "`x` holds `float64`, but `dtype: int`"),
+            ([[0, 1]], {"scale": 0.5}, "wrong-source", "`scale: 0.5` multiplies numbers"),
+            ([[0, 1]], {"dtype": "float", "vocabulary": 5}, "wrong-source", "`vocabulary: 5` counts ids"),
+        ],
+    )
+    def test_mistakes(self, tmp_path: Path, x: Any, fields: dict[str, Any], code: str, words: str) -> None:
+        error = error_of(npz(save(tmp_path / "a.npz", x=x, y=np.zeros(1, int)), **{"dtype": "int", **fields}))
+        assert error.code == code and words in error.message and error.path[:2] == ("data", "source")
+
+    def test_those_of_files_to_predict(self, tmp_path: Path) -> None:
+        source = self.ids(tmp_path, [[0, 4], [1, 2]])
+        signature = source.signature(Place())
+        files = []
+        for i, sample in enumerate((np.array([4, 0], np.uint8), np.array([[1, 3]]))):
+            files.append(tmp_path / f"{i}.npy")
+            np.save(files[-1], sample)
+        x = source.read(files, signature)
+        assert x.dtype == np.int64 and x.tolist() == [[4, 0], [1, 3]]
+        for sample, words in (
+            (np.array([0, 5]), "id-out-of-range.*`5`.*0 to 4"),
+            (np.array([-1, 0]), "id-out-of-range.*`-1`"),
+            (np.array([0.0, 1.0]), "wrong-array.*float64.*integer ids"),
+            (np.array([0, 1, 2]), r"wrong-array.*\(3,\)"),
+        ):
+            np.save(tmp_path / "wrong.npy", sample)
+            with pytest.raises(DlrunError, match=words):
+                source.read([tmp_path / "wrong.npy"], signature)
+
+
 class TestPrediction:
     """One sample per file."""
 

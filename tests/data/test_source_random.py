@@ -30,6 +30,7 @@ def test_ids_stay_within_the_vocabulary() -> None:
     drawn = source(shape=(20,), dtype="int", vocabulary=11, lowest=1, classes=2, samples=300)
     samples = drawn.load("train", ANYWHERE)
     assert drawn.signature(ANYWHERE).input.dtype == "int" and samples.x.dtype == np.int64
+    assert drawn.signature(ANYWHERE).vocabulary == 11
     assert set(samples.x.ravel().tolist()) == set(range(1, 11))
 
 

@@ -140,3 +140,41 @@ def test_a_residual_whose_branch_changes_the_shape_needs_a_shortcut() -> None:
     (error,) = mistakes(layer("residual", layers=(layer("dense", units=4),)))
     assert error.code == "shape-mismatch"
     assert error.path == ("model", "layers", 0, "residual")
+
+
+def test_a_layer_that_stands_below_is_said_to() -> None:
+    later, own, first = mistakes(
+        layer("dense", units=3, inputs=("b",)),
+        layer("dense", units=3, name="b", inputs=("b",)),
+        layer("dense", units=3, name="c"),
+        layer("dense", units=3, name="c"),
+    )
+    assert "`b` is defined later, at `model.layers[1].dense`; a layer reads earlier ones only." in later.message
+    assert (later.code, "`b` reads itself" in own.message) == ("unknown-input", True)
+    assert (first.code, "`model.layers[2].dense`" in str(first.hint)) == ("duplicate-name", True)
+
+
+def test_the_datas_name_is_no_layers() -> None:
+    (error,) = mistakes(layer("dense", units=3, name="input"), layer("dense", units=3))
+    assert error.code == "invalid-name" and "the model's data" in error.message
+
+
+def test_an_unused_layer_is_told_beside_other_mistakes() -> None:
+    wrong = layer("dense", units=3, inputs=("a",), activation="rleu")
+    found = mistakes(layer("dense", units=3, name="a"), layer("dense", units=3, name="b"), wrong)
+    assert [e.code for e in found] == ["unknown-activation", "unused-layer"]
+    assert "`model.outputs`" in str(found[1].hint)
+
+
+def test_parts_of_a_layer_of_unknown_input_can_be_named() -> None:
+    bad = layer("dense", units=3, activation="rleu", kernel_initializer="nought")
+    block = layer("sequence", name="block", layers=(layer("dense", units=3, name="inner", inputs=("nobody",)),))
+    attention = layer("self_attention", heads=1, name="att")
+    found = mistakes(
+        bad,
+        block,
+        attention,
+        layer("dense", units=3, inputs=("block.inner",)),
+        layer("add", inputs=("att.query", "block")),
+    )
+    assert [e.code for e in found] == ["unknown-initializer", "unknown-activation", "unknown-input"]

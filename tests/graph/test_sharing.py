@@ -102,3 +102,62 @@ def test_what_is_trained_cannot_be_held_where_it_is_shared() -> None:
     built = build_graph([table, head], TensorType((5,), "int"))
     trained = [name for name, w in built.weights() if w.trainable]
     assert trained == ["table.table"]
+
+
+def tower(**fields: object) -> object:
+    parts = (dense(4, activation="tanh"), layers.get("batch_norm")(name="norm"))
+    return layers.get("sequence")(layers=parts, **fields)
+
+
+def test_a_layer_made_of_several_shares_part_by_part() -> None:
+    attention = layers.get("self_attention")
+    built = graph(tower(name="left"), tower(name="right", share="left"), tower(name="third", share="right"))
+    assert {name.partition(".")[0] for name, _ in built.weights()} == {"left"}
+    assert [node.shares for node in built.nodes if node.name.startswith("right")] == ["left.dense_1", None, "left.norm"]
+    assert [node.shares for node in built.nodes if node.name.startswith("third")] == ["left.dense_1", None, "left.norm"]
+    assert built.parameters == graph(tower(name="left")).parameters
+    two = attention(heads=2, name="a"), attention(heads=2, share="a")
+    assert {n.partition(".")[0] for n, _ in build_graph(two, TensorType((5, 6))).weights()} == {"a"}
+    rounds = layers.get("repeat")(times=2, layers=(dense(4),), name="r")
+    again = layers.get("repeat")(times=2, layers=(dense(4),), share="r")
+    assert [n.shares for n in graph(rounds, again).nodes[2:]] == ["r.1.dense_1", "r.2.dense_1"]
+    held_tower = graph(tower(name="left", trainable=False), tower(share="left"))
+    assert not any(w.trainable for _, w in held_tower.weights())
+    assert not any(node.layer.trainable for node in held_tower.nodes if node.shares)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"share": "nobody"}, "unknown-share", "`nobody` names no earlier layer"),
+        ({"share": "one"}, "share-mismatch", "`one` is one layer"),
+        ({"share": "left", "layers": (dense(4),)}, "share-mismatch", "`left` has the weights of `norm`, but `right`"),
+        (
+            {"share": "left", "layers": (dense(4), layers.get("layer_norm")(name="norm"))},
+            "share-mismatch",
+            "`left.norm`",
+        ),
+        ({"share": "left", "layers": (layers.get("relu")(),)}, "share-mismatch", "has weights that could be shared"),
+        ({"share": "left", "trainable": False}, "contradiction", "which are trained"),
+        ({"share": "right"}, "unknown-share", "itself"),
+    ],
+)
+def test_layers_made_of_several_that_do_not_fit_cannot_share(fields: dict[str, object], code: str, words: str) -> None:
+    with pytest.raises(DlrunErrors) as caught:
+        graph(dense(4, name="one"), tower(name="left"), made(fields))
+    (error,) = caught.value.errors
+    key = "trainable" if code == "contradiction" else "share"
+    assert (error.code, error.path) == (code, ("model", "layers", 2, "sequence", key))
+    assert words in error.message
+
+
+def made(fields: dict[str, object]) -> object:
+    parts = (dense(4, activation="tanh"), layers.get("batch_norm")(name="norm"))
+    return layers.get("sequence")(**{"name": "right", "layers": parts, **fields})
+
+
+def test_one_layer_cannot_share_those_of_several() -> None:
+    with pytest.raises(DlrunErrors) as caught:
+        graph(tower(name="left"), dense(4, share="left"))
+    assert [e.code for e in caught.value.errors] == ["share-mismatch"]
+    assert "made of several layers" in caught.value.errors[0].message

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from dlrun.cli import app
 from dlrun.config import compose
 from dlrun.errors import DlrunErrors
 
@@ -38,6 +40,16 @@ def test_checking_imports_neither_framework_nor_the_users_file(folder: Path) -> 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "LOADED []" in done.stdout and "its own affair" in done.stdout
+
+
+def test_checking_does_not_guess_how_large_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(("check", "./both.yaml")) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["self", "native", "(N,", "10)", "—", "—"] in lines and ["total", "(N,", "10)", "—", "—"] in lines
+    assert app.run(("check", "./both.yaml", "--json")) == 0
+    (recipe,) = json.loads(capsys.readouterr().out)["recipes"]
+    assert (recipe["parameters"], recipe["frozen"], recipe["flops"]) == (None, None, None)
+    assert recipe["layers"][0]["parameters"] is recipe["layers"][0]["flops"] is None
 
 
 def test_each_backend_runs_its_own_target() -> None:
@@ -131,3 +143,15 @@ def test_positional_arguments_are_a_list(given: object) -> None:
     with pytest.raises(DlrunError) as caught:
         make(target)
     assert caught.value.code == "wrong-type"
+
+
+def test_a_comparison_of_native_models_is_refused_before_it_starts() -> None:
+    from dlrun.compare.backends import compare_backends
+    from dlrun.errors import DlrunError
+
+    for words in (["recipe=./both.yaml"], ["recipe=./one.yaml"], ["recipe=./both.yaml", "~model.torch"]):
+        with pytest.raises(DlrunError) as caught:
+            compare_backends(words, lambda *_: pytest.fail("a side was started"))
+        error = caught.value
+        assert error.code == "native-models" and error.exit_code == 2 and "own weights" in error.message
+        assert error.where is not None and ".yaml:5:1" in str(error.where)

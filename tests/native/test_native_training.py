@@ -13,6 +13,7 @@ from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.run import checkpoint
 from dlrun.run.directory import open_run
 from dlrun.run.evaluate import evaluate
+from dlrun.run.events import Event, RunStarted
 from dlrun.run.train import train
 
 BACKENDS = ["torch", "tensorflow"]
@@ -65,6 +66,13 @@ def test_it_trains_and_its_checkpoint_has_its_own_names(backend: str) -> None:
     assert {name.rpartition("/")[0] for name in saved.engine.slots} == trained
     again = evaluate(result.directory)
     assert again.metrics["accuracy"] == result.metrics["test_accuracy"]
+
+
+def test_its_parameters_are_counted_when_it_is_built(backend: str) -> None:
+    events: list[Event] = []
+    train(both(backend, "train.epochs=1", "train.limit_batches=1"), [events.append])
+    (started,) = [e for e in events if isinstance(e, RunStarted)]
+    assert started.parameters == {"torch": 5227, "tensorflow": 5226}[backend]
 
 
 def test_resuming_gives_the_same_bits(backend: str) -> None:
@@ -239,3 +247,27 @@ def test_a_keras_model_with_losses_of_its_own_is_refused() -> None:
             both("tensorflow", "model.tensorflow={_target_: keras_net.penalised, classes: 10}").plan
         )
     assert caught.value.code == "native-losses" and "model.regularizers" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "place", "path"),
+    [
+        ("one", {"_target_: torch_net.Net, ": "_target_: torch_net.Net, hiden: 2, "}, "one.yaml:5:9", "model._target_"),
+        ("one", ["model.classes=7"], "command line `model.classes=7`", "model._target_"),
+        ("both", {"_target_: torch_net.Net": "_target_: torch_net.Named"}, "both.yaml:6:11", "model.torch._target_"),
+    ],
+)
+def test_mistakes_that_show_when_it_is_built_have_a_place(
+    recipe: str, overrides: dict[str, str] | list[str], place: str, path: str
+) -> None:
+    pytest.importorskip("torch")
+    from dlrun.errors import dotted
+
+    file = Path(f"{recipe}.yaml")
+    if isinstance(overrides, dict):
+        for old, new in overrides.items():
+            file.write_text(file.read_text().replace(old, new))
+        overrides = []
+    with pytest.raises(DlrunError) as caught:
+        train(compose([f"recipe=./{file}", "backend=torch", *overrides]))
+    assert (str(caught.value.where), dotted(caught.value.path)) == (place, path)

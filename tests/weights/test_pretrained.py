@@ -314,3 +314,69 @@ def test_numbers_that_are_not_finite_are_refused(value: float, arrays: dict[str,
         start(plan)
     assert caught.value.code == "non-finite-weights" and "`logits.kernel`" in caught.value.message
     assert start(compose(["recipe=./r.yaml", "model.weights.skip=[logits.*]"]).plan) is not None
+
+
+MAPPED = "file: other.safetensors, map: {hidden: fc1, logits: fc9}"
+
+
+def test_an_entry_of_a_map_that_the_file_lacks_is_a_mistake_even_where_weights_may_be_missing(
+    arrays: dict[str, np.ndarray],
+) -> None:
+    save_file(
+        {"fc1.weight": np.ascontiguousarray(arrays["hidden.kernel"].T), "fc1.bias": arrays["hidden.bias"]},
+        "other.safetensors",
+    )
+    for beside in ("", ", partial: true"):
+        Path("r.yaml").write_text(RECIPE.replace("file: net.safetensors", MAPPED + beside))
+        assert mistaken() == [
+            ("unmatched-pattern", ("model", "weights", "map", "logits"), "Did you mean `fc1`?"),
+        ]
+    Path("r.yaml").write_text(RECIPE.replace("file: net.safetensors", MAPPED + ", skip: [logits.*]"))
+    assert preview(compose(["recipe=./r.yaml"]).plan)[0].startswith("2 of 4 weights")
+
+
+def test_the_error_of_a_file_that_lacks_weights_does_not_say_that_something_was_kept(
+    arrays: dict[str, np.ndarray],
+) -> None:
+    save_file({k: v for k, v in arrays.items() if k != "logits.bias"}, "net.safetensors")
+    with pytest.raises(DlrunError) as caught:
+        preview(compose(["recipe=./r.yaml"]).plan)
+    assert caught.value.code == "weights-mismatch" and "not in the file: `logits.bias`" in caught.value.message
+    assert "nothing is loaded" in caught.value.message and "kept" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "code", "place", "path"),
+    [
+        ("file: nothing.h5", None, "missing-weights", "r.yaml:9:13", "model.weights.file"),
+        ("file: half.safetensors", None, "weights-mismatch", "r.yaml:9:13", "model.weights.file"),
+        ("file: alien.safetensors", None, "no-map-fits", "r.yaml:9:13", "model.weights.file"),
+        ("file: alien.safetensors, map: canonical", None, "no-map-fits", "r.yaml:9:38", "model.weights.map"),
+        ("file: net.safetensors, skip: [no.*]", None, "unmatched-pattern", "r.yaml:9:43", "model.weights.skip[0]"),
+        (
+            "file: net.safetensors, map: {hiden: a}",
+            *(None, "unmatched-pattern", "r.yaml:9:42", "model.weights.map.hiden"),
+        ),
+        (
+            "file: net.safetensors",
+            "model.weights.file=half.safetensors",
+            *("weights-mismatch", "command line `model.weights.file=half.safetensors`", "model.weights.file"),
+        ),
+    ],
+)
+def test_what_a_file_of_weights_gets_wrong_has_a_place(
+    text: str, override: str | None, code: str, place: str, path: str, arrays: dict[str, np.ndarray]
+) -> None:
+    from dlrun.cli.check import _weights
+    from dlrun.errors import dotted
+    from dlrun.run.train import train
+
+    save_file({"hidden.kernel": arrays["hidden.kernel"]}, "half.safetensors")
+    save_file({"foo.bar": np.zeros(3, np.float32)}, "alien.safetensors")
+    Path("r.yaml").write_text(RECIPE.replace("file: net.safetensors", text))
+    words = ["recipe=./r.yaml", *([override] if override else [])]
+    for use in (_weights, train):
+        with pytest.raises(DlrunError) as caught:
+            use(compose(words, check_installed=False))  # type: ignore[operator]
+        error = getattr(caught.value, "errors", (caught.value,))[0]
+        assert (error.code, str(error.where), dotted(error.path)) == (code, place, path)

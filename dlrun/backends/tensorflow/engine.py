@@ -206,6 +206,8 @@ class TensorFlowEngine:
             "threads": devices.threads(),
             "deterministic": devices.deterministic(),
             "versions": devices.versions(),
+            "parameters": self._plan.graph.parameters,
+            "frozen": self._plan.graph.frozen,
             "notes": [*self._notes, *self._programs.notes(self._device)],
         }
 

@@ -308,6 +308,8 @@ class TorchEngine:
             "threads": torch.get_num_threads(),
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "versions": devices.versions(),
+            "parameters": self._plan.graph.parameters,
+            "frozen": self._plan.graph.frozen,
             "notes": notes,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Gt
@@ -24,7 +24,8 @@ class Npz(Source):
     """A ``.npz`` file per split, each with the arrays ``x`` and ``y``.
 
     ``x`` is (N, *shape), channels last; images of shape (N, height, width) get a channel axis.
-    8-bit values stay as they are, all others become float32. An integer or boolean ``y`` of shape
+    8-bit values stay as they are, all others become float32. With ``dtype: int`` ``x`` holds ids such as
+    those of words, from 0, in any shape: (N, length) for texts. An integer or boolean ``y`` of shape
     (N,) or (N, 1) holds class ids from 0, and where ``classes`` says so one of any shape, an id for
     each place; any other ``y`` holds numbers. An optional array ``class_names`` of strings in the
     training file names the classes.
@@ -32,6 +33,8 @@ class Npz(Source):
     Args:
         train: File of the training split; relative to ``data.root`` or the working folder.
         test: File of the test split, or none.
+        dtype: ``float`` for numbers, ``int`` for ids.
+        vocabulary: Number of ids; the largest one plus one when left out.
         classes: Number of classes; the largest label plus one when left out.
         scale: Factor that brings stored values to the unit range; 1/255 for 8-bit values, else 1.
         ignore_label: A label that belongs to no class, such as 255 for places left out; the loss names it
@@ -40,11 +43,14 @@ class Npz(Source):
 
     train: str
     test: str | None = None
+    dtype: Literal["float", "int"] = "float"
+    vocabulary: Annotated[int, Gt(0)] | None = None
     classes: Annotated[int, Gt(0)] | None = None
     scale: Annotated[float, Gt(0)] | None = None
     ignore_label: int | None = None
 
     def signature(self, place: Place) -> Signature:
+        self._check()
         train = self._described(self.train, place, "train")
         described = {"train": train}
         if self.test is not None:
@@ -55,7 +61,7 @@ class Npz(Source):
             target = TensorType(train.y_shape, "int")
             classes = self._count_classes(described)
         return Signature(
-            input=TensorType(train.x_shape),
+            input=TensorType(train.x_shape, self.dtype),
             target=target,
             classes=classes,
             class_names=_class_names(train.path, classes),
@@ -63,6 +69,7 @@ class Npz(Source):
             scale=self.scale or (1 / 255 if train.stored == "uint8" else 1.0),
             stored_dtype=train.stored,
             ignore_label=self.ignore_label if train.labels else None,
+            vocabulary=self._count_ids(described) if self.dtype == "int" else None,
         )
 
     def load(self, split: Split, place: Place) -> Samples:
@@ -70,8 +77,11 @@ class Npz(Source):
         if name is None:
             raise DlrunError("missing-split", "`data.source.test` names no file.", path=("data", "source", "test"))
         d = self._described(name, place, split)
-        x = load_array(d.path, "x").astype(d.stored, order="C", copy=False).reshape(d.samples, *d.x_shape)
-        if d.stored != "uint8" and not np.isfinite(x).all():
+        x = load_array(d.path, "x")
+        if self.dtype == "int":
+            self._highest_id(x, d.path, "`x`")
+        x = x.astype(d.stored, order="C", copy=False).reshape(d.samples, *d.x_shape)
+        if d.stored == "float32" and not np.isfinite(x).all():
             raise _bad(d.path, "not-finite", "`x` holds NaN or infinite values")
         return Samples(x, _read_labels(d))
 
@@ -82,7 +92,7 @@ class Npz(Source):
         out = np.empty((len(files), *shape), signature.stored_dtype)
         for i, path in enumerate(map(Path, files)):
             if path.suffix.lower() in (".npy", ".npz"):
-                out[i] = _fitted(load_single(path), signature, path)
+                out[i] = self._fitted(load_single(path), signature, path)
             elif is_image:
                 out[i] = read_images([path], shape)[0]  # type: ignore[arg-type]
             elif path.suffix.lower() in SUFFIXES:
@@ -96,7 +106,55 @@ class Npz(Source):
         return out
 
     def _described(self, name: str, place: Place, split: Split) -> _Described:
-        return _described(locate(name, place, split), self.classes is not None)
+        path = locate(name, place, split)
+        return _described(path, labels=self.classes is not None, ids=self.dtype == "int")
+
+    def _check(self) -> None:
+        for field in ("vocabulary",) if self.dtype == "float" else ("scale",):
+            if getattr(self, field) is not None:
+                what, said = ("counts ids", "numbers") if field == "vocabulary" else ("multiplies numbers", "ids")
+                raise DlrunError(
+                    "wrong-source",
+                    f"`{field}: {getattr(self, field)}` {what}, but with `dtype: {self.dtype}` samples are {said}.",
+                    path=("data", "source", field),
+                    hint=f"Leave `{field}` out, or change `dtype`.",
+                )
+
+    def _count_ids(self, described: dict[str, _Described]) -> int:
+        """Ids as stated or counted; those of the data are looked at only to count them."""
+        if self.vocabulary is not None:
+            return self.vocabulary
+        return max(1 + self._highest_id(load_array(d.path, "x"), d.path, "`x`") for d in described.values())
+
+    def _highest_id(self, x: np.ndarray, path: Path, what: str) -> int:
+        """The largest id, at least 0.
+
+        Raises:
+            DlrunError: ``id-out-of-range``.
+        """
+        low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
+        if low < 0:
+            raise _bad(path, "id-out-of-range", f"{what} has the id `{low}`; ids begin at 0")
+        if self.vocabulary is not None and high >= self.vocabulary:
+            said = f"{what} has the id `{high}`, but `vocabulary` is {self.vocabulary}"
+            raise _bad(path, "id-out-of-range", said, f"Ids go up to `vocabulary` minus one: {self.vocabulary - 1}.")
+        return high
+
+    def _fitted(self, array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
+        """The array of one sample to predict, checked."""
+        array = _shaped(array, signature, path)
+        if self.dtype == "int":
+            if array.dtype.kind not in "iu":
+                raise DlrunError("wrong-array", f"`{path}` holds `{array.dtype}`, but this model reads integer ids.")
+            count = signature.vocabulary
+            if array.size and not (array.min() >= 0 and (count is None or array.max() < count)):
+                wrong = array.min() if array.min() < 0 else array.max()
+                raise DlrunError(
+                    "id-out-of-range",
+                    f"`{path}` has the id `{wrong}`; this model knows 0 to {(count or 0) - 1}.",
+                    hint="Write unknown ids as the one that stood for them in training.",
+                )
+        return array
 
     def _count_classes(self, described: dict[str, _Described]) -> int:
         """Classes as stated or counted; every label is looked at."""
@@ -118,21 +176,23 @@ class Npz(Source):
 class _Described:
     """What the headers of one file say, checked."""
 
-    def __init__(self, path: Path, x: tuple[Shape, np.dtype], y: tuple[Shape, np.dtype], ids: bool) -> None:
+    def __init__(
+        self, path: Path, x: tuple[Shape, np.dtype], y: tuple[Shape, np.dtype], labels: bool, ids: bool
+    ) -> None:
         (x_shape, x_dtype), (y_shape, y_dtype) = x, y
         self.path = path
         self.samples = x_shape[0]
-        self.x_shape: Shape = (*x_shape[1:], 1) if len(x_shape) == 3 else x_shape[1:]
-        self.stored = "uint8" if x_dtype in (np.dtype("u1"), np.dtype("?")) else "float32"
+        self.x_shape: Shape = (*x_shape[1:], 1) if len(x_shape) == 3 and not ids else x_shape[1:]
+        self.stored = "int64" if ids else "uint8" if x_dtype in (np.dtype("u1"), np.dtype("?")) else "float32"
         single = y_shape[1:] in ((), (1,))
-        self.labels = y_dtype.kind in "iub" and (single or ids)
+        self.labels = y_dtype.kind in "iub" and (single or labels)
         self.y_shape: Shape = () if self.labels and single else y_shape[1:]
 
 
 _IGNORE = "If it marks places of no class, name it in `ignore_label`."
 
 
-def _described(path: Path, ids: bool) -> _Described:
+def _described(path: Path, labels: bool, ids: bool) -> _Described:
     headers = array_headers(path)
     for name in ("x", "y"):
         if name not in headers:
@@ -145,9 +205,16 @@ def _described(path: Path, ids: bool) -> _Described:
             wanted = "(samples, ...)" if name == "x" else "(samples,)"
             raise _bad(path, "wrong-array", f"`{name}` has the shape `{shape}`; it must be {wanted}")
     x, y = headers["x"], headers["y"]
+    if ids and x[1].kind not in "iu":
+        raise _bad(
+            path,
+            "wrong-array",
+            f"`x` holds `{x[1]}`, but `dtype: int` says that samples are ids",
+            "Save integers, e.g. with `x.astype('int64')`, or leave `dtype` out.",
+        )
     if x[0][0] != y[0][0]:
         raise _bad(path, "length-mismatch", f"`x` has `{x[0][0]}` samples and `y` `{y[0][0]}`; they must be as many")
-    return _Described(path, x, y, ids)
+    return _Described(path, x, y, labels, ids)
 
 
 def _read_labels(d: _Described) -> np.ndarray:
@@ -183,7 +250,7 @@ def _class_names(path: Path, classes: int | None) -> tuple[str, ...] | None:
     return tuple(map(str, load_array(path, "class_names")))
 
 
-def _fitted(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
+def _shaped(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
     shape = signature.input.shape
     if array.shape not in (shape, (1, *shape), (*shape[:-1],) if shape[-1] == 1 else shape):
         raise DlrunError(

@@ -59,6 +59,7 @@ class Random(Source):
             class_names=None,
             sizes={split: size for split, size in sizes.items() if size},
             stored_dtype="float32" if self.dtype == "float" else "int64",
+            vocabulary=self.vocabulary,
         )
 
     def load(self, split: Split, place: Place) -> Samples:

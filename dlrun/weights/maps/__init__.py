@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from dlrun.errors import DlrunError, did_you_mean
@@ -44,8 +45,32 @@ class Custom(NameMap):
 
     def peers(self, graph: Graph) -> dict[str, Peer]:
         found: dict[str, Peer] = {}
+        for _, _, meant in self._entries(graph):
+            found = meant | found
+        return found
+
+    def absent(
+        self, graph: Graph, names: Iterable[str], has: Callable[[str], bool], skip: Sequence[str]
+    ) -> Iterator[DlrunError]:
+        names = list(names)
+        for ours, theirs, meant in self._entries(graph):
+            wanted = [p.name for name, p in meant.items() if not any(fnmatchcase(name, pattern) for pattern in skip)]
+            if not wanted or any(map(has, wanted)):
+                continue
+            known = [*dict.fromkeys(re.split(r"[./][^./]*$", name)[0] for name in names), *names]
+            looked = ", ".join(f"`{name}`" for name in wanted[:2])
+            yield DlrunError(
+                "unmatched-pattern",
+                f"`{theirs}` in the map is nothing in the file, which has no array called {looked}.",
+                path=("model", "weights", "map", ours),
+                hint=did_you_mean(theirs, known, f"The file has {', '.join(f'`{n}`' for n in names[:12])}."),
+            )
+
+    def _entries(self, graph: Graph) -> Iterator[tuple[str, str, dict[str, Peer]]]:
+        """Each entry as written, and where the weights that it means stand."""
         orders = orders_of(graph, self.style)
         for ours, theirs in self.written:
+            found: dict[str, Peer] = {}
             pattern = _pattern(ours)
             for node in graph.nodes:
                 for weight in node.weights:
@@ -60,8 +85,8 @@ class Custom(NameMap):
                         called = _filled(theirs, whole.groups())
                     else:
                         continue
-                    found.setdefault(name, Peer(called, turn, rows=rows, columns=columns))
-        return found
+                    found[name] = Peer(called, turn, rows=rows, columns=columns)
+            yield ours, theirs, found
 
     def mistakes(self, graph: Graph) -> Iterator[DlrunError]:
         layers = [node.name for node in graph.nodes if node.weights]
