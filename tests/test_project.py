@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_commands_in_the_documents_use_verbs_that_exist() -> None:
         for block in blocks(page, ""):
             used |= set(re.findall(r"(?:^|\s|/)dlrun ([a-z]+)", block))
     assert {"train", "check", "eval"} <= used <= verbs
+
+
+def test_the_everyday_commands_work_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that need no data as they stand; trainings are checked."""
+    from dlrun.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    every_day = PAGES["README.md"].partition("## Every day")[2].partition("```\n")[2].partition("```")[0]
+    done = []
+    for line in every_day.splitlines():
+        verb, *words = shlex.split(line, comments=True)[1:]
+        if verb in ("recipes", "new", "check", "show") or verb == "train" and "-m" not in words and "RUN" not in line:
+            assert app.run(["check" if verb == "train" else verb, *words]) == 0, line
+            done.append(verb)
+    assert done == ["recipes", "new", "check", "show", "train", "train"]
 
 
 def test_the_test_command_is_the_same_everywhere() -> None:

@@ -35,6 +35,11 @@ ConfigDir = Annotated[
 ]
 
 
+def carried(config_dir: str | None, *, smoke: bool = False) -> list[str]:
+    """The flags without which a command that is suggested would mean another recipe or another run."""
+    return [*(["--config-dir", config_dir] if config_dir is not None else []), *(["--smoke"] if smoke else [])]
+
+
 def is_override(word: str) -> bool:
     """Whether a word is an override (``key=value``, ``+key=value``, ``~key``) rather than a name or a path."""
     if word.startswith("~"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, recipe_override, split_words
+from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, carried, recipe_override, split_words
 from dlrun.errors import DlrunError, DlrunErrors
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def check(
         others = [o for o in overrides if not (target and o in named)]
         try:
             composed = compose([*target, *others], config_dir=config_dir, smoke=smoke)
+            _check_root(composed)
             weights[composed.file] = _weights(composed)
             checked.append(composed)
         except DlrunErrors as error:
@@ -61,7 +62,7 @@ def check(
     if mistakes:
         raise DlrunErrors(mistakes)
     if not json:
-        arguments = " ".join(["recipe=" + _again(checked[0]), *_quoted(overrides, named)])
+        arguments = " ".join(["recipe=" + _again(checked[0]), *_quoted([*overrides, *carried(config_dir)], named)])
         render.next_steps(
             [
                 (f"dlrun train {arguments} --smoke", "a dry run of a minute at most"),
@@ -186,6 +187,13 @@ def _said(spec: Any) -> str:
     on = {k: len(v) if isinstance(v, tuple) and isinstance(v[0], dict) else v for k, v in on.items()}
     inside = ", ".join(f"{k} {v}" if v is not True else k for k, v in on.items())
     return f"{spec.kind} ({inside})" if inside else spec.kind
+
+
+def _check_root(composed: Composed) -> None:
+    from dlrun.data.locate import check_root
+
+    with composed.placing():
+        check_root(composed.recipe.data.root)
 
 
 def _weights(composed: Composed) -> list[str]:

@@ -46,6 +46,7 @@ def evaluate(
                 "split": result.split,
                 "backend": result.backend,
                 "samples": result.samples,
+                "of": result.of,
                 "metrics": result.metrics,
             }
         )
@@ -55,10 +56,10 @@ def evaluate(
         if name not in render.scalars(result.metrics):
             render.line(f"{name}:")
             render.matrix(value)
-    render.line(
-        f"{result.samples:,} samples of `{result.split}` on {result.backend}, checkpoint {result.checkpoint.name}"
-    )
-    where = quote(str(result.run))
+    capped = result.samples < result.of
+    part, why = (f"{result.samples:,} of {result.of:,}", " (train.limit_batches)") if capped else (f"{result.of:,}", "")
+    render.line(f"{part} samples of `{result.split}`{why} on {result.backend}, checkpoint {result.checkpoint.name}")
+    where = quote(run)  # as given: a checkpoint that was named is the one to go on with
     render.next_steps(
         [
             (f"dlrun predict {where} image.png", "classify your own images"),

@@ -27,8 +27,8 @@ def export(
     """Write a trained model as a file that needs no dlrun.
 
     `format=` is `onnx`, `torch_export`, `saved_model` or `keras`; `out=` names the file. Preprocessing is
-    inside and the batch size is free. The file is run by its own runtime and compared with the run on
-    real samples before it is kept.
+    inside and the batch size is free; the JSON beside the file says which values it takes. The file is run
+    by its own runtime and compared with the run on real samples before it is kept.
     """
     from pathlib import Path
     from shlex import quote
@@ -56,22 +56,33 @@ def export(
                 "format": result.format,
                 "size_bytes": result.size_bytes,
                 "checks": result.checks,
+                "input_range": result.input_range,
+                "from_8_bit_image": result.from_8_bit,
             }
         )
         return
     render.records(result.checks)
     render.line(f"{result.format}, {result.size_bytes:,} bytes: {result.path}")
-    render.next_steps(_next(result.format, quote(str(result.path)), quote(run)))
+    if result.input_range and result.from_8_bit:
+        low, high = result.input_range
+        text = f"its input holds values {low:g}..{high:g}, as stored; values v of an 8-bit image become "
+        render.notes([text + result.from_8_bit])
+    render.next_steps(_next(result.format, str(result.path), quote(run)))
 
 
 def _next(format: str, path: str, run: str) -> list[tuple[str, str]]:
+    from json import dumps
+    from shlex import quote
+
+    # a JSON string is a Python string as well, and its double quotes stay readable inside the shell's single ones
+    file = dumps(path, ensure_ascii=False)
     load = {
-        "onnx": f'import onnxruntime as o; print(o.InferenceSession("{path}").get_inputs()[0])',
-        "torch_export": f'import torch; print(torch.export.load("{path}"))',
-        "saved_model": f'import tensorflow as t; print(t.saved_model.load("{path}").signatures)',
-        "keras": f'import keras; keras.saving.load_model("{path}").summary()',
+        "onnx": f"import onnxruntime as o; print(o.InferenceSession({file}).get_inputs()[0])",
+        "torch_export": f"import torch; print(torch.export.load({file}))",
+        "saved_model": f"import tensorflow as t; print(t.saved_model.load({file}).signatures)",
+        "keras": f"import keras; keras.saving.load_model({file}).summary()",
     }.get(format)
     other = "onnx" if format != "onnx" else None
-    steps = [(f"python -c '{load}'", "look at it, without dlrun")] if load else []
+    steps = [(f"python -c {quote(load)}", "look at it, without dlrun")] if load else []
     steps += [(f"dlrun export {run} format={other}", "another format")] if other else []
     return [*steps, (f"dlrun eval {run}", "the run's own metrics")]

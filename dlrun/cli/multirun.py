@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from typing import IO, Any
 import typer
 
 from dlrun.cli import render
+from dlrun.cli.arguments import carried
 from dlrun.errors import RunError
 
 _done: list[dict[str, Any]] = []
@@ -34,7 +37,8 @@ def run_job(number: int, overrides: Sequence[str], folder: Path, *, flags: Seque
         folder: The sweep's folder; the run goes below it.
         flags: Further flags of ``dlrun train``.
     """
-    render.note(f"job {number}: dlrun train {shlex.join(overrides)}", style="bold")
+    alone = [*overrides, *(flag for flag in flags if flag != "--quiet")]
+    render.note(f"job {number}: dlrun train {shlex.join(alone)}", style="bold")
     words = [*flags, *overrides, *_placed(overrides, folder)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:  # a pipe could fill up
         job = subprocess.Popen(
@@ -104,24 +108,21 @@ def sweep(words: list[str], *, config_dir: str | None, smoke: bool, quiet: bool,
     """Run every combination, draw the jobs best first, write ``sweep.json``; exit with 1 if one failed."""
     from dlrun.config import multirun
 
-    flags = [
-        *(["--config-dir", config_dir] if config_dir is not None else []),
-        *(["--smoke"] if smoke else []),
-        *(["--quiet"] if quiet else []),
-    ]
+    kept = carried(config_dir, smoke=smoke)
+    flags = [*kept, *(["--quiet"] if quiet else [])]
     _done.clear()
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         jobs = multirun(words, partial(run_job, flags=flags), config_dir=config_dir, smoke=smoke) or _done
     except (KeyboardInterrupt, SystemExit):
         if _done:
-            _report(_done, words, json)
+            _report(_done, words, kept, json)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
     if not jobs:
         raise RunError("no-results", "the sweeper ended without reporting any job.", hint="Their runs are in outputs.")
-    _report(jobs, words, json)
+    _report(jobs, words, kept, json)
     if any(job["exit_code"] for job in jobs):
         raise typer.Exit(1)
 
@@ -142,12 +143,56 @@ def best_first(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(jobs, key=key)
 
 
-def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool) -> None:
+def over_seed(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and sample standard deviation of each metric, for jobs that differ in their seed alone."""
+    groups: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
+    for job in sorted(jobs, key=lambda job: int(job["job"])):
+        seeds = [o.partition("=")[2] for o in job["overrides"] if _is_seed(o)]
+        if seeds and not job["exit_code"]:
+            others = tuple(o for o in job["overrides"] if not _is_seed(o))
+            groups.setdefault(others, {})[seeds[-1]] = render.outcomes(job["metrics"])
+    found = []
+    for others, by_seed in groups.items():
+        if len(by_seed) < 2:
+            continue
+        metrics = {}
+        for name in dict.fromkeys(n for outcome in by_seed.values() for n in outcome):
+            values = [outcome.get(name, math.nan) for outcome in by_seed.values()]
+            if all(map(math.isfinite, values)):
+                metrics[name] = {"mean": statistics.mean(values), "std": statistics.stdev(values)}
+        found.append({"overrides": list(others), "seeds": list(by_seed), "metrics": metrics})
+    return found
+
+
+def _is_seed(override: str) -> bool:
+    return override.partition("=")[0].lstrip("+") == "seed"
+
+
+def _draw_over_seed(groups: Sequence[dict[str, Any]], same: set[str], names: Sequence[str]) -> None:
+    rows = []
+    for group in groups:
+        cells = [group["metrics"].get(n) for n in names]
+        spread = [f"{render.number(c['mean'])} ± {render.number(c['std'])}" if c else "" for c in cells]
+        which = " ".join(o for o in group["overrides"] if o not in same)
+        rows.append([f"{which}  {len(group['seeds'])} seeds".strip(), *spread])
+    render.line()
+    render.table(("over seed", *names), rows, right=names)
+    render.line()
+
+
+def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], flags: Sequence[str], as_json: bool) -> None:
     folder = Path(jobs[0]["folder"])
     shown = os.path.relpath(folder)
     ranked = best_first([{k: v for k, v in job.items() if k != "folder"} for job in jobs])
     place = str(folder) if shown.startswith("..") else shown
-    summary = {"directory": place, "overrides": list(words), "jobs": ranked}
+    groups = over_seed(ranked)
+    summary = {
+        "directory": place,
+        "overrides": list(words),
+        "flags": list(flags),
+        "jobs": ranked,
+        "over_seed": groups,
+    }
     _write(folder / "sweep.json", summary)
     if as_json:
         render.print_json(summary)
@@ -165,6 +210,8 @@ def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], as_json: bool)
         for job in ranked
     ]
     render.table(("job", "overrides", *names, "state", "run"), rows, right=("job", *names))
+    if groups:
+        _draw_over_seed(groups, same, names)
     monitor = next((job["monitor"] for job in ranked if job["monitor"]), None)
     by = f", best {monitor['name']} first" if monitor else ""
     render.line(f"{len(jobs)} jobs{by}: {place}/sweep.json")

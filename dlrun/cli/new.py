@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlrun.cli.arguments import ConfigDir, Json
+from dlrun.cli.arguments import ConfigDir, Json, carried, recipe_override
 from dlrun.errors import DlrunError, RunError, did_you_mean
 
 if TYPE_CHECKING:
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 dlrun new my_recipe --from mnist
 dlrun new my_recipe --from ./lab/baseline.yaml --out lab
+dlrun new my_recipe --from outputs/mnist/RUN  # what a run was made with
 dlrun new my_recipe --from mnist --force  # overwrite recipes/my_recipe.yaml"""
 
 
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new recipe's name.", show_default=False)],
     source: Annotated[
-        str, typer.Option("--from", metavar="RECIPE", help="The recipe to start from, by name or file (mnist).")
+        str, typer.Option("--from", metavar="RECIPE", help="The recipe to start from: name, file or run (mnist).")
     ] = "mnist",
     out: Annotated[
         str, typer.Option("--out", metavar="DIR", help="Folder to write to (./recipes, where names are found).")
@@ -54,13 +55,15 @@ def new(
         )
     from dlrun.config.document import text_of
 
-    text = renamed(text_of(original), original.stem, stem)
+    text = text_of(original)
+    text = renamed(text, _name_of(original, text), stem)
     _write(target, pointed(text, original.parent, target.parent))
     if json:
         render.print_json({"file": target, "from": original})
         return
     by_name = Path(out) == Path("recipes")
     argument = stem if by_name else quote(f"./{target}" if not target.is_absolute() else str(target))
+    argument += "".join(f" {quote(flag)}" for flag in carried(config_dir))
     render.line(f"{target} written, a copy of {original}")
     render.next_steps(
         [
@@ -93,6 +96,12 @@ def pointed(text: str, before: Path, folder: Path) -> str:
     return re.sub(r"^(# yaml-language-server: \$schema=)([^\s:]+)$", found, text, flags=re.MULTILINE)
 
 
+def _name_of(file: Path, text: str) -> str:
+    """What a recipe calls itself; a run's is kept as ``recipe.yaml`` whatever its name."""
+    said = re.search(r"^name:\s*([\w-]+)", text, re.MULTILINE) if file.name == "recipe.yaml" else None
+    return said[1] if said else file.stem
+
+
 def _find(source: str, config_dir: str | None) -> Path:
     import os
     from pathlib import Path
@@ -102,9 +111,11 @@ def _find(source: str, config_dir: str | None) -> Path:
     found = {str(entry[0]): Path(str(entry[1])) for entry in recipes(config_dir=config_dir)}
     if source in found:
         return found[source]
-    if os.path.isfile(source):  # no word makes it raise
-        return Path(source)
-    raise DlrunError("unknown-recipe", f"`{source}` is neither a recipe nor a file.", hint=did_you_mean(source, found))
+    file = recipe_override(source).removeprefix("recipe=")  # of a run, what it was made with
+    if os.path.isfile(file):  # no word makes it raise
+        return Path(file)
+    text = f"`{source}` is neither a recipe nor a file nor a run."
+    raise DlrunError("unknown-recipe", text, hint=did_you_mean(source, found))
 
 
 def _write(target: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from dlrun.cli.arguments import Json, either, missing_run, split_words, take
 from dlrun.errors import DlrunError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dlrun.run.predict import Prediction
@@ -44,7 +44,8 @@ def predict(
 ) -> None:
     """Predict image files with a trained run.
 
-    Draws a table and writes every prediction to a file.
+    Draws a table and writes every prediction to a file. A file that cannot be read is reported, the others are
+    predicted, and the exit code is 1.
     """
     from pathlib import Path
 
@@ -68,9 +69,12 @@ def predict(
         )
     from dlrun.run.predict import predict as predict_files
 
-    predictions = predict_files(Path(bare[0]), [Path(p) for p in bare[1:]], overrides=overrides)
+    unread: dict[Path, DlrunError] = {}
+    predictions = predict_files(Path(bare[0]), [Path(p) for p in bare[1:]], overrides=overrides, unread=unread)
     _write(target, predictions)
-    _report(bare[0], predictions, target, json)
+    _report(bare[0], predictions, unread, target, json)
+    if unread:
+        raise typer.Exit(1)
 
 
 def _write(target: Path, predictions: Sequence[Prediction]) -> None:
@@ -114,13 +118,18 @@ def _as_dict(p: Prediction) -> dict[str, object]:
     return {"file": p.file, "label": p.label, "score": p.score, "top": top}
 
 
-def _report(run: str, predictions: Sequence[Prediction], target: Path, json: bool) -> None:
+def _report(
+    run: str, predictions: Sequence[Prediction], unread: Mapping[Path, DlrunError], target: Path, json: bool
+) -> None:
     from shlex import quote
 
     from dlrun.cli import render
 
+    for error in unread.values():
+        render.errors(error)
     if json:
-        render.print_json({"file": target, "predictions": [_as_dict(p) for p in predictions]})
+        errors = [{**error.as_dict(), "file": str(file)} for file, error in unread.items()]
+        render.print_json({"file": target, "predictions": [_as_dict(p) for p in predictions], "errors": errors})
         return
     rows = [
         (p.file, p.label, p.score, ", ".join(f"{label} {score:.3f}" for label, score in p.top[1:3]))
@@ -129,7 +138,8 @@ def _report(run: str, predictions: Sequence[Prediction], target: Path, json: boo
     render.table(("file", "label", "score", "next best"), rows, right=("score",))
     if len(predictions) > _ROWS:
         render.line(f"… and {len(predictions) - _ROWS:,} more")
-    render.line(f"{len(predictions):,} predictions written to {target}")
+    missing = f"; {len(unread):,} could not be read" if unread else ""
+    render.line(f"{len(predictions):,} predictions written to {target}{missing}")
     render.next_steps(
         [
             (f"dlrun eval {quote(run)}", "how far to trust them"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlrun.cli.arguments import ConfigDir, Json
+from dlrun.cli.arguments import ConfigDir, Json, carried
 
 EXAMPLES = """\
 dlrun recipes
@@ -15,6 +15,8 @@ def recipes(config_dir: ConfigDir = None, json: Json = False) -> None:
 
     Yours come first: those in `--config-dir`, then in ./recipes, then the ones dlrun brings.
     """
+    import shlex
+
     from dlrun.cli import render
     from dlrun.config import recipes as found
 
@@ -25,13 +27,15 @@ def recipes(config_dir: ConfigDir = None, json: Json = False) -> None:
     render.table(
         ("name", "task", "what it does", "where"),
         [(r["name"], r["task"], r["description"], r["path"]) for r in listed],
+        wrapped={"what it does": 72},
     )
-    first = listed[0]["name"] if listed else "digits"
+    first = str(listed[0]["name"]) if listed else "digits"
+    again = shlex.join([first, *carried(config_dir)])
     render.next_steps(
         [
-            (f"dlrun check {first}", "its layers, parameters and FLOPs"),
-            (f"dlrun train {first}", "train it"),
-            (f"dlrun new my_recipe --from {first}", "a copy to edit"),
+            (f"dlrun check {again}", "its layers, parameters and FLOPs"),
+            (f"dlrun train {again}", "train it"),
+            (f"dlrun new my_recipe --from {again}", "a copy to edit"),
         ]
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -92,20 +92,31 @@ def table(
     right: Sequence[str] = (),
     total: Sequence[Any] | None = None,
     title: str | None = None,
+    wrapped: Mapping[str, int] | None = None,
 ) -> None:
-    """A table on standard output; columns named in ``right`` are aligned right."""
+    """A table on standard output; columns named in ``right`` are aligned right.
+
+    A file or a pipe has no edge: there columns are as wide as their text, those in ``wrapped`` at most so wide.
+    """
+    console = stdout()
+    limits = {} if console.is_terminal else wrapped or {}
     drawn = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
     for column in columns:
         numeric = column in right
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        justify: JustifyMethod = "right" if numeric else "left"
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=numeric, max_width=limits.get(column))
     for row in rows:
         drawn.add_row(*(_cell(c) for c in row))
     if total is not None:
         drawn.add_row(*(Text(number(c) if not isinstance(c, str) else c, style="bold") for c in total))
-    console = stdout()
-    if not console.is_terminal:
-        console.width = 1000  # a file or a pipe has no edge
-    console.print(drawn, soft_wrap=False)
+    if console.is_terminal:
+        console.print(drawn, soft_wrap=False)
+        return
+    console.width = 1000
+    with console.capture() as captured:
+        console.print(drawn, soft_wrap=False)
+    for text in captured.get().splitlines():
+        line(text.rstrip())
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, with_recipe
+from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, carried, with_recipe
 from dlrun.errors import dotted
 
 if TYPE_CHECKING:
@@ -50,12 +50,13 @@ def show(
         return
     render.annotated(annotate(dump(composed.values), composed.origins))
     render.notes(composed.notes)
-    again = shlex.join(composed.overrides)
+    flags = carried(config_dir)
+    again = shlex.join([*composed.overrides, *flags])
     render.next_steps(
         [
             (f"dlrun check {again}", "layers, parameters and FLOPs"),
             (f"dlrun train {again}", "train it"),
-            (f"dlrun new my_recipe --from {_source(composed)}", "a copy to edit"),
+            (shlex.join(["dlrun", "new", "my_recipe", "--from", _source(composed), *flags]), "a copy to edit"),
         ]
     )
 
@@ -63,12 +64,11 @@ def show(
 def _source(composed: Composed) -> str:
     """The recipe that was shown, as `new` finds it again: by name if it was named."""
     from pathlib import Path
-    from shlex import quote
 
     from dlrun.config.catalog import is_path
 
     said = [o.partition("=")[2] for o in composed.overrides if o.startswith("recipe=")]
-    return quote(composed.file) if said and is_path(said[-1]) else quote(Path(composed.file).stem)
+    return composed.file if said and is_path(said[-1]) else Path(composed.file).stem
 
 
 def annotate(text: str, origins: Mapping[str, str]) -> list[tuple[str, str]]:

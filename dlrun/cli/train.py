@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, either, take, with_recipe
+from dlrun.cli.arguments import ConfigDir, Json, RecipeAndOverrides, carried, either, take, with_recipe
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dlrun.plan import Plan
     from dlrun.recipe import Recipe
     from dlrun.run.train import TrainResult
 
@@ -53,6 +54,15 @@ def train(
     asked, words = take(overrides or (), "resume")
     target = either(resume, "--resume", asked, "resume")
     words = _resumed(target, words, multirun) if target is not None else with_recipe(words)
+    if json and (cfg is not None or info is not None):
+        from shlex import join
+
+        flag = "--cfg" if cfg is not None else "--info"
+        raise DlrunError(
+            "contradiction",
+            f"`{flag}` prints text of Hydra's; it has no `--json`.",
+            hint=f"Leave `--json` out, or: dlrun show {join(words)} --json",
+        )
     if cfg is not None or info is not None:
         _show_hydra(words, cfg, info, config_dir)
     elif multirun:
@@ -102,7 +112,7 @@ def _train(
     if json:
         render.print_json({**_summary(result), "monitor": monitored(composed.recipe, result.metrics)})
     else:
-        _report(result, quiet)
+        _report(result, quiet, _capped(composed.plan, result.metrics), carried(config_dir))
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -126,8 +136,20 @@ def monitored(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": f"val_{name}", "better": known.get(name, "lower"), "value": metrics[f"val_{name}"]}
 
 
-def _report(result: TrainResult, quiet: bool) -> None:
-    from shlex import quote
+def _capped(plan: Plan, metrics: Mapping[str, Any]) -> str:
+    """What ``train.limit_batches`` left out of the evaluations, as a line; empty where it left out nothing."""
+    from dlrun.run.evaluate import samples_of
+
+    parts = []
+    for split, prefix in (("validation", "val_"), ("test", "test_")):
+        samples, whole = samples_of(plan, split)
+        if samples < whole and any(name.startswith(prefix) for name in metrics):
+            parts.append(f"{samples:,} of {whole:,} samples of `{split}`")
+    return f"Evaluated on {' and '.join(parts)} (train.limit_batches)" if parts else ""
+
+
+def _report(result: TrainResult, quiet: bool, capped: str, flags: list[str]) -> None:
+    from shlex import join, quote
 
     from dlrun.cli import render
 
@@ -135,12 +157,16 @@ def _report(result: TrainResult, quiet: bool) -> None:
     numbers = render.outcomes(result.metrics)
     if numbers:
         render.table(("metric", "value"), numbers.items(), right=("value",))
+    if capped:
+        render.line(capped)
     ended = {0: result.reason.replace("_", " "), 130: "interrupted, saved", 143: "terminated, saved"}
     render.line(f"{ended.get(result.exit_code, result.reason)} at step {result.step:,}: {result.directory}")
     if quiet:
         return
     if result.exit_code:
-        render.next_steps([(f"dlrun train resume={run}", "go on from the last checkpoint")])
+        render.next_steps(
+            [(join(["dlrun", "train", f"resume={result.directory}", *flags]), "go on from the last checkpoint")]
+        )
         return
     answers = [
         (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
@@ -152,7 +178,7 @@ def _report(result: TrainResult, quiet: bool) -> None:
     render.next_steps(
         [
             *answers,
-            (f"dlrun train resume={run} {' '.join(result.longer)}", "train for more epochs"),
+            (join(["dlrun", "train", f"resume={result.directory}", *result.longer, *flags]), "train for more epochs"),
             (f"dlrun export {run} format=onnx", "write a model file that needs no dlrun"),
         ]
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog
-from dlrun.config.document import read
+from dlrun.config.document import read, shown
 from dlrun.config.extending import adopt
 from dlrun.config.hydra_settings import check_group, check_section
 from dlrun.config.language import Section
@@ -191,9 +191,9 @@ def unknown_option(group: str, option: str, catalog: Catalog, where: Where | Non
     hint = did_you_mean(option, names, "")
     if group == RECIPE:
         if option.endswith((".yaml", ".yml")) or "/" in option:
-            return DlrunError(
-                "unknown-recipe", f"there is no recipe file `{option}`.", where=where, hint="Check the path."
-            )
+            found = catalog.find_recipe(Path(option).stem)  # `dlrun new` writes to a folder of recipes
+            hint = "Check the path." if found is None else f"Did you mean `{shown(found)}`?"
+            return DlrunError("unknown-recipe", f"there is no recipe file `{option}`.", where=where, hint=hint)
         hint = f"{hint} List them: dlrun recipes".strip()
     elif not hint or hint.startswith("Did"):
         hint = f"{hint} Valid: {', '.join(f'`{n}`' for n in names)}.".strip()

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from dlrun.data.source import Place
 from dlrun.errors import DlrunError
+
+
+def check_root(root: str | None) -> None:
+    """Refuse a ``data.root`` that is not there: the data would be taken from elsewhere, unnoticed.
+
+    Raises:
+        DlrunError: ``missing-data``.
+    """
+    if root is not None and not os.path.isdir(os.path.expanduser(root)):
+        raise DlrunError(
+            "missing-data",
+            f"`data.root` is `{root}`, and there is no such folder.",
+            path=("data", "root"),
+            hint=f"Correct it, or make the folder to download to: mkdir -p {shlex.quote(root)}",
+        )
 
 
 def locate(name: str, place: Place, field: str, *, folder: bool = False) -> Path:

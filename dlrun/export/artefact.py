@@ -24,6 +24,7 @@ from dlrun.export.formats import Format, check_format, find_format
 from dlrun.export.probe import probes
 from dlrun.export.runtime import run_artefact
 from dlrun.export.staging import description_file, place, publish, workspace
+from dlrun.export.stored import from_8_bit, input_range
 from dlrun.files import write_json
 from dlrun.plan import Plan
 from dlrun.recipe import BackendChoice, Device
@@ -41,6 +42,8 @@ class ExportResult:
         checks: One record per input it was tried with.
         size_bytes: Of all its files.
         description: The JSON file that describes it.
+        input_range: Lowest and highest value of its input, where the data tells.
+        from_8_bit: How values v of an 8-bit image become values of its input, where they differ.
     """
 
     path: Path
@@ -48,6 +51,8 @@ class ExportResult:
     checks: list[dict[str, Any]]
     size_bytes: int
     description: Path
+    input_range: tuple[float, float] | None = None
+    from_8_bit: str | None = None
 
 
 def export_plan(
@@ -99,7 +104,8 @@ def export_plan(
         if not chosen.folder:  # it needs no further space on disk, so it does not fail for lack of it
             publish(described, description_file(chosen, target), folder / "replaced")
     size = sum(file.stat().st_size for file in _files(target))
-    return ExportResult(target, format, checks, size, description_file(chosen, target))
+    described, signature = description_file(chosen, target), plan.signature
+    return ExportResult(target, format, checks, size, described, input_range(signature), from_8_bit(signature))
 
 
 def _for_inference(plan: Plan) -> Plan:
@@ -176,6 +182,8 @@ def _describe(plan: Plan, format: Format, versions: dict[str, str], origin: dict
         "task": plan.recipe.task,
         "input": {"name": "input", "shape": ["N", *signature.input.shape], "dtype": signature.stored_dtype},
         "output": {"name": "output", "shape": ["N", *plan.graph.output.shape], "dtype": "float32"},
+        "input_range": input_range(signature),
+        "from_8_bit_image": from_8_bit(signature),
         "preprocessing": "inside: give samples as stored",
         "classes": None if names is None else list(names),
         "origin": origin or {},

@@ -28,6 +28,8 @@ def check_not_over(plan: Plan, position: Position, run: RunDirectory) -> None:
             f"stopped early after {position.epoch} epochs: `{monitor}` had not improved for {position.stale_epochs}, "
             f"and `train.early_stopping.patience` is {train.early_stopping.patience}"
         )
+    elif position.epoch > train.epochs:
+        because = f"has completed {position.epoch} epochs, more than the {train.epochs} asked for"
     else:
         because = f"has completed {position.epoch} of {train.epochs} epochs; nothing is left to do"
     raise DlrunError(

@@ -30,6 +30,7 @@ class EvalResult:
         split: ``train``, ``validation`` or ``test``.
         backend: The backend it ran on.
         samples: How many samples.
+        of: How many the split has; more than ``samples`` under ``train.limit_batches``.
         metrics: ``{"loss": …, "accuracy": …}``.
     """
 
@@ -39,6 +40,7 @@ class EvalResult:
     backend: str
     samples: int
     metrics: dict[str, Any]
+    of: int
 
 
 @dataclass(frozen=True)
@@ -101,22 +103,24 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
             f"`{run.path}` was trained by `train.phases` and has no `metrics`, so that nothing compares its answers.",
             hint=f"Its losses are in `{run.metrics_file}`, its pictures in `{run.samples_folder}`.",
         )
-    sizes = {
-        "train": plan.train_samples,
-        "validation": plan.validation_samples,
-        "test": plan.signature.sizes.get("test", 0),
-    }
-    present = [name for name, size in sizes.items() if size]
+    counts = {name: samples_of(plan, name) for name in ("train", "validation", "test")}
+    present = [name for name, (_, whole) in counts.items() if whole]
     if split not in present:
         raise DlrunError("unknown-split", f"`{split}` is not a split of this data.", hint=did_you_mean(split, present))
     feed = Feed(plan, Place(plan.recipe.data.root, plan.recipe.data.download))
     if split != "test":
         _check_same_samples(run, loaded, plan, feed, split)
     metrics = evaluate_split(plan, _engine(loaded, plan), feed, cast(Part, split))
-    samples = sizes[split]
-    if plan.recipe.train.limit_batches is not None:
-        samples = min(samples, plan.recipe.train.limit_batches * plan.recipe.data.eval_batch_size)
-    return EvalResult(run.path, loaded.path, split, plan.recipe.backend.name, samples, metrics)
+    samples, whole = counts[split]
+    return EvalResult(run.path, loaded.path, split, plan.recipe.backend.name, samples, metrics, whole)
+
+
+def samples_of(plan: Plan, split: str) -> tuple[int, int]:
+    """How many samples of a split are evaluated, and how many it has; fewer under ``train.limit_batches``."""
+    sizes = {"train": plan.train_samples, "validation": plan.validation_samples}
+    whole = sizes[split] if split in sizes else plan.signature.sizes.get(split, 0)
+    limit = plan.recipe.train.limit_batches
+    return whole if limit is None else min(whole, limit * plan.recipe.data.eval_batch_size), whole
 
 
 def _check_same_samples(run: RunDirectory, loaded: checkpoint.Checkpoint, plan: Plan, feed: Feed, split: str) -> None:

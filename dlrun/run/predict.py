@@ -11,8 +11,9 @@ import numpy as np
 
 from dlrun.data.images import SUFFIXES
 from dlrun.data.transforms import apply
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.losses import log_softmax
+from dlrun.plan import Plan
 from dlrun.run.evaluate import LoadedModel, load_model
 from dlrun.tasks.task import tasks
 
@@ -56,13 +57,21 @@ def find_inputs(inputs: Sequence[Path]) -> list[Path]:
     return found
 
 
-def predict(target: Path, inputs: Sequence[Path], *, overrides: Sequence[str] = ()) -> list[Prediction]:
+def predict(
+    target: Path,
+    inputs: Sequence[Path],
+    *,
+    overrides: Sequence[str] = (),
+    unread: dict[Path, DlrunError] | None = None,
+) -> list[Prediction]:
     """Predictions for image files (and folders of them), in order.
 
     Args:
         target: Run directory or checkpoint folder.
         inputs: Files and folders.
         overrides: Such as ``backend=tensorflow``.
+        unread: Gets the error of each file that cannot be read; the others are predicted. Without it, or where
+            no file can be read, these errors are raised.
 
     Raises:
         DlrunError: ``nothing-to-predict``, ``no-input``, ``unreadable-image``, and as for loading the model.
@@ -78,13 +87,36 @@ def predict(target: Path, inputs: Sequence[Path], *, overrides: Sequence[str] = 
         )
     size = plan.recipe.data.eval_batch_size
     predictions: list[Prediction] = []
+    bad: dict[Path, DlrunError] = {}
     for i in range(0, len(files), size):
         part = files[i : i + size]
-        stored = plan.recipe.data.source.read(part, plan.signature)
-        names = [str(f) for f in part] if len(stored) == len(part) else [f"{part[0]}[{k}]" for k in range(len(stored))]
+        names, stored = _read(plan, part, bad)
+        if bad and unread is None:
+            raise next(iter(bad.values()))
+        if not names:
+            continue
         outputs = model.engine.infer(apply(stored, plan.affine, plan.input_dtype))
         predictions += [_describe(model, name, output) for name, output in zip(names, outputs, strict=True)]
+    if bad and not predictions:
+        raise DlrunErrors(list(bad.values()))
+    if unread is not None:
+        unread.update(bad)
     return predictions
+
+
+def _read(plan: Plan, files: Sequence[Path], bad: dict[Path, DlrunError]) -> tuple[list[str], np.ndarray]:
+    """Names and stored samples of the files that can be read; the errors of the others go to ``bad``."""
+    try:
+        stored = plan.recipe.data.source.read(files, plan.signature)
+    except DlrunError as error:
+        if len(files) == 1:
+            bad[files[0]] = error
+            return [], np.empty((0, *plan.signature.input.shape), plan.signature.stored_dtype)
+        parts = [_read(plan, [file], bad) for file in files]  # which of them it was, and whether there are others
+        return [name for names, _ in parts for name in names], np.concatenate([x for _, x in parts])
+    if len(stored) == len(files):
+        return [str(f) for f in files], stored
+    return [f"{files[0]}[{k}]" for k in range(len(stored))], stored
 
 
 def _describe(model: LoadedModel, name: str, output: np.ndarray) -> Prediction:

@@ -13,6 +13,7 @@ from dlrun import extensions
 from dlrun.backends import load_backend
 from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
+from dlrun.data.locate import check_root
 from dlrun.data.source import Place
 from dlrun.errors import RunError
 from dlrun.files import write_json
@@ -46,6 +47,9 @@ def train(composed: Composed, listeners: Sequence[Listener] = (), *, resume: Pat
         RunError: When training fails: ``loss-not-finite``, ``out-of-memory``, ``disk-full``, ….
     """
     with composed.placing(), ExitStack() as stack, _disk_errors(), memory_errors():
+        # a run may be continued where its files lie elsewhere
+        if resume is None or composed.origins.get("data.root", "").startswith("command line"):
+            check_root(composed.recipe.data.root)
         check_memory(composed.plan)
         trainer = _resumed(composed, resume, stack) if resume is not None else _fresh(composed, stack)
         trainer.listeners = tuple(listeners)

@@ -138,6 +138,14 @@ def test_wrong_commands(capsys, tmp_path, monkeypatch, words, code, said):
     assert any(s in captured.err for s in said.split("|")), captured.err
 
 
+@pytest.mark.parametrize("flags", [("--cfg", "job"), ("--info", "config")])
+def test_hydras_views_have_no_json(dlrun, flags):
+    done = dlrun("train", "digits", *flags, "--json")
+    (error,) = done.json["errors"]
+    assert done.code == 2 and error["code"] == "contradiction" and flags[0] in error["message"]
+    assert "dlrun show recipe=digits --json" in error["hint"]
+
+
 @pytest.mark.parametrize("words", ["schema", "completion bash", "recipes", "--help", "schema --json"])
 def test_a_reader_that_goes_away_is_no_error(tmp_path, words):
     command = f"{sys.executable} -m dlrun {words} | true; exit ${{PIPESTATUS[0]}}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -76,7 +77,24 @@ def test_eval_of_a_checkpoint_as_text(call, trained):
     assert done.returncode == 0
     assert any(line.startswith("accuracy") for line in done.stdout.splitlines())
     assert checkpoint.name in done.stdout and "`validation`" in done.stdout
-    assert "dlrun predict" in done.stderr
+    assert f"dlrun predict {checkpoint} image.png" in done.stderr  # not the run, whose best may be another
+    assert f"dlrun export {checkpoint} format=onnx" in done.stderr
+
+
+def test_eval_says_what_limit_batches_left_out(call, trained):
+    words = ("eval", trained[1]["directory"], "train.limit_batches=1", "data.eval_batch_size=100")
+    assert "100 of 297 samples of `test` (train.limit_batches) on torch" in call(*words).stdout
+    found = json.loads(call(*words, "--json").stdout)
+    assert (found["samples"], found["of"]) == (100, 297)
+    whole = call("eval", trained[1]["directory"])
+    assert "297 samples of `test` on torch" in whole.stdout and " of 297" not in whole.stdout
+
+
+def test_train_says_what_limit_batches_left_out(call):
+    capped = ("train.epochs=1", "train.limit_batches=1", "data.eval_batch_size=50")
+    done = call("train", *SHORT, *capped, "output.name=capped")
+    assert done.returncode == 0, done.stderr
+    assert "Evaluated on 50 of 150 samples of `validation` and 50 of 297 samples of `test`" in done.stdout
 
 
 def test_eval_of_an_unknown_split(call, trained):
@@ -119,6 +137,31 @@ def test_predict_writes_jsonl(call, trained, images):
     assert found["predictions"][0]["top"][0]["label"] == found["predictions"][0]["label"]
 
 
+@pytest.mark.parametrize("batch", [100, 1])
+def test_predict_goes_on_after_a_broken_image(call, trained, images, batch):
+    mixed = images.parent / "mixed"
+    shutil.copytree(images, mixed, dirs_exist_ok=True)
+    (mixed / "broken.png").write_text("not an image")
+    words = ("predict", trained[1]["directory"], "mixed", "--out", "mixed.csv", f"data.eval_batch_size={batch}")
+    done = call(*words)
+    assert done.returncode == 1
+    assert done.stderr.count("unreadable-image") == 1 and "`mixed/broken.png`" in done.stderr
+    assert "3 predictions written to mixed.csv; 1 could not be read" in done.stdout
+    assert len(list(csv.DictReader((images.parent / "mixed.csv").open(encoding="utf-8")))) == 3
+    done = call(*words, "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and len(found["predictions"]) == 3
+    (error,) = found["errors"]
+    assert (error["file"], error["code"]) == ("mixed/broken.png", "unreadable-image")
+
+
+def test_predict_fails_where_no_image_can_be_read(call, trained, images):
+    (images.parent / "alone.png").write_text("not an image")
+    done = call("predict", trained[1]["directory"], "alone.png", "--out", "none.csv", "--json")
+    assert done.returncode == 2 and json.loads(done.stdout)["errors"][0]["code"] == "unreadable-image"
+    assert not (images.parent / "none.csv").exists()
+
+
 def test_predict_refuses_before_it_loads_anything(call, trained, images):
     run = trained[1]["directory"]
     assert "unknown-format" in call("predict", run, "bilder", "--out", "p.txt").stderr
@@ -152,6 +195,23 @@ def test_export_reports_what_it_compared(call, trained):
     found = json.loads(done.stdout)
     assert found["format"] == "torch_export" and found["size_bytes"] > 0 and found["checks"]
     assert (trained[2] / found["path"]).is_file()
+    beside = json.loads((trained[2] / f"{found['path']}.json").read_text())
+    for said in (found, beside):
+        assert said["input_range"] == [0, 16] and said["from_8_bit_image"] == "round(v * 16 / 255)"
+
+
+def test_what_export_leads_on_to_runs_and_it_says_the_range(call, trained):
+    place = trained[2]
+    (place / "my exports").mkdir()
+    done = call("export", trained[1]["directory"], "format=torch_export", 'out=my exports/it\'s a "digit".pt2')
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "values 0..16, as stored" in said and "round(v * 16 / 255)" in said
+    line = next(line for line in done.stderr.splitlines() if "python -c" in line).strip()
+    line = line.replace("python", shlex.quote(sys.executable), 1)
+    loaded = subprocess.run(line, shell=True, cwd=place, capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert "ExportedProgram" in loaded.stdout
 
 
 def test_quiet_says_only_the_result_and_one_framework_is_loaded(place):

@@ -199,6 +199,7 @@ def test_fewer_epochs_than_done_are_refused() -> None:
     with pytest.raises(DlrunError) as caught:
         resumed(first.directory, "train.epochs=1")
     assert caught.value.code == "already-finished"
+    assert "has completed 2 epochs, more than the 1 asked for" in caught.value.message
 
 
 @pytest.mark.parametrize("moment", [EpochEnded, CheckpointSaved])
