@@ -235,6 +235,8 @@ class Builder(Names):
             DlrunError: ``unknown-share``, ``share-mismatch`` and ``contradiction``.
         """
         name = self._owner_name(spec, own)
+        if name is None:
+            return None
         if name in self._composites:
             raise mismatch(f"`{spec.share}` is made of several layers, and `{spec.kind}` is one; name one of them.")
         nodes = {node.name: node for node in self.nodes}
