@@ -129,6 +129,7 @@ class Bias(Layer):
     examples = (
         Example({}, (TensorType((5, 4)),)),
         Example({}, (TensorType((3,)),)),
+        Example({}, (TensorType((2, 5, 3)),)),
         Example({}, (_IDS,), raises="wrong-dtype"),
         Example({}, (TensorType(()),), raises="wrong-rank"),
     )
