@@ -8,8 +8,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -61,7 +59,6 @@ def test_a_copy_of_the_repository(tmp_path):
 
 
 def test_a_wheel(tmp_path):
-    pytest.importorskip("hatchling")
     source, dist, site = tmp_path / "source", tmp_path / "dist", tmp_path / "site"
     for name in ("dlrun", "conf", "recipes"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
