@@ -147,7 +147,7 @@ def test_examples_are_lines_of_a_recipe() -> None:
             value = typing.value(form, node, (key,))
             assert not typing.errors, (shown, [str(error) for error in typing.errors])
             made = value[0] if key == "layers" else value
-            case = next(case for case in e.cls.examples if case.raises is None)  # type: ignore[attr-defined]
+            case = next(case for case in e.cls.examples if case.raises is None)
             assert all(getattr(made, name) == getattr(e.cls(**case.fields), name) for name in case.fields), shown
             count += 1
     assert count > 100

@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from dlrun.backends.tensorflow import BACKEND  # noqa: E402  (sets up Keras)
+# Imports below it (E402): without TensorFlow they fail, and dlrun sets up Keras before TensorFlow comes in.
+from dlrun.backends.tensorflow import BACKEND  # noqa: E402
 from dlrun.backends.tensorflow.dropout import portable_keep  # noqa: E402
 
 import tensorflow as tf  # noqa: E402  # isort: skip

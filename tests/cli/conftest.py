@@ -47,3 +47,16 @@ def dlrun(tmp_path: Path) -> Command:
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def in_process(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in this process: exit code, standard output, standard error."""
+    from dlrun.cli import app
+
+    def command(*words: str) -> tuple[int, str, str]:
+        code = app.run(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.cli import app
 from dlrun.cli.complete import candidates
 
 RECIPE = """\
@@ -21,19 +20,13 @@ tracker: none
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, in_process):
     """Runs a command in this process, in a folder with a recipe `tiny`: exit code, standard output and error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "tiny.yaml").write_text(RECIPE)
-
-    def command(*words):
-        code = app.run(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return in_process
 
 
 @pytest.fixture

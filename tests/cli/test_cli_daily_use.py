@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlrun.backends import installed
-from dlrun.cli import app, multirun
+from dlrun.cli import multirun
 
 TINY = """\
 # dlrun train recipe=tiny
@@ -36,15 +36,9 @@ def lab(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(lab, capsys):
+def run(lab, in_process):
     """Runs a command in this process: exit code, standard output, standard error."""
-
-    def command(*words):
-        code = app.run(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return in_process
 
 
 def suggested(err: str) -> list[list[str]]:

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlrun.cli import app
-
 RECIPE = """\
 # dlrun train recipe=tiny
 # A tiny network.
@@ -37,15 +35,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(folder, capsys):
+def run(folder, in_process):
     """Runs a command in this process: exit code, standard output, standard error."""
-
-    def command(*words):
-        code = app.run(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return in_process
 
 
 @pytest.mark.parametrize("words", ["--help", "recipes", "check tiny", "show tiny", "schema", "check tiny --json"])

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from dlrun.cli import app
 from dlrun.cli.arguments import split_words, take, with_recipe
 from dlrun.errors import DlrunError
 
@@ -15,17 +14,11 @@ RECIPE = "data: {source: digits}\nmodel: {layers: [flatten, dense]}\n"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, in_process):
     """Runs a command in this process and an empty folder: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-
-    def command(*words):
-        code = app.run(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return in_process
 
 
 @pytest.mark.parametrize(

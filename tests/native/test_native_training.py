@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dlrun.backends import load_backend
+from dlrun.backends.base import Engine
 from dlrun.config import compose
 from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.run import checkpoint
@@ -150,7 +151,7 @@ def test_a_moving_average_reads_frozen_tied_weights_and_statistics_that_are_put_
         f"model: {{_target_: torch_net.Tied, freeze: {freeze}}}\ntracker: none\nprecision: float64\n"
     )
 
-    def engine(*overrides: str):  # type: ignore[no-untyped-def]
+    def engine(*overrides: str) -> Engine:
         return load_backend("torch").compile(compose(["recipe=tied.yaml", *overrides]).plan)
 
     rng = np.random.default_rng(0)

@@ -21,14 +21,14 @@ def ours(graph: Graph, values: dict[str, np.ndarray], x: np.ndarray) -> np.ndarr
 
     module = build(graph, values, torch.device("cpu"), torch.float32).module.eval()
     with torch.no_grad():
-        return to_canonical(module(to_native(torch.from_numpy(x)))).numpy()  # type: ignore[no-any-return]
+        return to_canonical(module(to_native(torch.from_numpy(x)))).numpy()
 
 
 def theirs(peer: Any, x: np.ndarray) -> np.ndarray:
     """The peer's answer; both sides of it have channels first."""
     with torch.no_grad():
         y = peer(torch.from_numpy(x).movedim(-1, 1))
-        return (y.movedim(1, -1) if y.dim() > 2 else y).numpy()  # type: ignore[no-any-return]
+        return (y.movedim(1, -1) if y.dim() > 2 else y).numpy()
 
 
 def both_ways(graph: Graph, make: Callable[[], Any], map: str | dict[str, str]) -> None:

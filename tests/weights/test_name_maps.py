@@ -187,5 +187,5 @@ def test_an_array_that_joins_another_must_fit_too(shape: tuple[int, ...]) -> Non
 def test_a_map_of_ones_own_that_names_no_layer_is_refused_both_ways(graph: Graph) -> None:
     for use in (weights.load, weights.export):
         with pytest.raises(DlrunError) as caught:
-            use(graph, drawn(graph), {"conv2d_1": "a", "conv2d_9": "b"})  # type: ignore[operator]
+            use(graph, drawn(graph), {"conv2d_1": "a", "conv2d_9": "b"})
         assert caught.value.code == "unmatched-pattern" and "`conv2d_9`" in str(caught.value)

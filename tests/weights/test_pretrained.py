@@ -377,6 +377,6 @@ def test_what_a_file_of_weights_gets_wrong_has_a_place(
     words = ["recipe=./r.yaml", *([override] if override else [])]
     for use in (_weights, train):
         with pytest.raises(DlrunError) as caught:
-            use(compose(words, check_installed=False))  # type: ignore[operator]
+            use(compose(words, check_installed=False))
         error = getattr(caught.value, "errors", (caught.value,))[0]
         assert (error.code, str(error.where), dotted(error.path)) == (code, place, path)
