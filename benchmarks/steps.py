@@ -3,9 +3,10 @@
 python benchmarks/steps.py            # 9 interleaved pairs of everything
 python benchmarks/steps.py --quick    # 1 short pair: does it run?
 
-Each side runs in a process of its own, on the same resident samples, with the same batch and optimizer; they
-take turns, so that what slows the machine slows both. dlrun runs as it does by default, reproducibly; the
-other side as its framework does.
+Each side runs in a process of its own, on the same resident samples, with the same batch and optimizer; the two
+take turns, so that what slows the machine slows both, and every pair starts two new processes, since a process may be
+faster or slower by a third for as long as it lives. A ratio is that of the medians of a pair's turns. dlrun runs as
+it does by default, reproducibly; the other side as its framework does.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ IDS = f"{{name: random, shape: [{LENGTH}], dtype: int, vocabulary: {VOCABULARY},
 IMAGES = f"{{name: random, shape: [32, 32, 3], classes: {CLASSES}, samples: 2048}}"
 _BLOCK = f"{{heads: {HEADS}, feedforward_units: {4 * UNITS}, dropout: 0, norm: first, activation: gelu, epsilon: 1e-5}}"
 CASES: dict[str, dict[str, Any]] = {
-    "resnet18": {"source": IMAGES, "model": "{name: resnet, depth: 18}", "steps": 4},
+    "resnet18": {"source": IMAGES, "model": "{name: resnet, depth: 18}", "steps": 2},
     "lstm": {
         "source": IDS,
         "model": f"{{layers: [{{embedding: {{vocabulary: {VOCABULARY}, units: {UNITS}}}}}, "
         f"{{lstm: {{units: {UNITS}, return_sequences: true}}}}, "
         f"{{lstm: {{units: {UNITS}, return_sequences: false}}}}, dense]}}",
-        "steps": 10,
+        "steps": 4,
     },
     "transformer": {
         "source": IDS,
         "model": f"{{layers: [{{embedding: {{vocabulary: {VOCABULARY}, units: {UNITS}}}}}, learned_position, "
         f"{{transformer_encoder_block: {_BLOCK}}}, {{transformer_encoder_block: {_BLOCK}}}, "
         "global_avg_pool1d, dense]}",
-        "steps": 10,
+        "steps": 4,
     },
 }
 Run = Callable[[int], Any]
@@ -118,24 +119,34 @@ def serve(backend: str, name: str, side: str) -> None:
         print(time.perf_counter() - start, flush=True)
 
 
-def measure(backend: str, name: str, pairs: int) -> dict[str, Any]:
-    """Milliseconds a step of both sides, ``pairs`` times in turn."""
+def measure(backend: str, name: str, pairs: int, turns: int) -> dict[str, Any]:
+    """Milliseconds a step of both sides, the median of ``turns`` turns in each of ``pairs`` pairs of processes."""
+    took: dict[str, list[float]] = {"dlrun": [], "hand": []}
+    for pair in range(pairs):
+        for side, milliseconds in one_pair(backend, name, turns, first=pair % 2).items():
+            took[side].append(statistics.median(milliseconds))
+    return {"backend": backend, "network": name, "pairs": pairs, "turns": turns, "ms": took}
+
+
+def one_pair(backend: str, name: str, turns: int, first: int) -> dict[str, list[float]]:
+    """Milliseconds a step of both sides, turn by turn, in two fresh processes."""
     steps = CASES[name]["steps"]
+    order = ["dlrun", "hand"] if first == 0 else ["hand", "dlrun"]
     sides = {}
-    for side in ("dlrun", "hand"):
+    for side in order:
         command = [sys.executable, __file__, "--side", backend, name, side]
         sides[side] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert _line(sides[side]) == "ready"
-    took: dict[str, list[float]] = {"dlrun": [], "hand": []}
-    for turn in range(pairs):
-        for side in sides if turn % 2 == 0 else reversed(sides):
+    took: dict[str, list[float]] = {side: [] for side in order}
+    for turn in range(turns):
+        for side in order if turn % 2 == 0 else order[::-1]:
             stdin = sides[side].stdin
             assert stdin is not None
             print(steps, file=stdin, flush=True)
             took[side].append(float(_line(sides[side])) / steps * 1e3)
     for process in sides.values():
         process.communicate()
-    return {"backend": backend, "network": name, "pairs": pairs, "ms": took}
+    return took
 
 
 def _line(process: subprocess.Popen[str]) -> str:
@@ -150,12 +161,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one pair of everything")
     parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--turns", type=int, default=7, help="turns of each side in a pair")
     parser.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--backends", nargs="+", choices=("torch", "tensorflow"), default=["torch", "tensorflow"])
     parser.add_argument("--side", nargs=3, metavar=("BACKEND", "NETWORK", "SIDE"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "benchmarks" / "steps.json")
     args = parser.parse_args()
-    pairs = 1 if args.quick else args.pairs
+    pairs, turns = (1, 1) if args.quick else (args.pairs, args.turns)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     if args.side:
         serve(*args.side)
@@ -164,7 +176,7 @@ def main() -> None:
     print(f"{'backend':<11}{'network':<13}{'dlrun ms':>10}{'hand ms':>10}{'ratio':>7}  (low-high)")
     for backend in args.backends:
         for name in args.networks:
-            row = measure(backend, name, pairs)
+            row = measure(backend, name, pairs, turns)
             ratios = [h / d for d, h in zip(row["ms"]["dlrun"], row["ms"]["hand"], strict=True)]
             row["ratio"] = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
             rows.append(row)
