@@ -188,10 +188,11 @@ class _Composition:
             return None
         self.errors += interpolate.resolve(node, ("data",), self.tree, {})
         built["data"] = self.typing.value(fields(Recipe)["data"].form, node, ("data",))
-        if built["data"] is BROKEN:
+        data = self.typing.drafts.get(("data",)) if built["data"] is BROKEN else built["data"]
+        if data is None:
             return None
         try:
-            return signature_of(built["data"])
+            return signature_of(data)
         except DlrunErrors as several:
             self.errors += several.errors
         except DlrunError as error:

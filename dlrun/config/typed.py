@@ -13,7 +13,7 @@ from dlrun.config.node import FromEnvironment, Node, Unresolved
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
 from dlrun.graph.architecture import LayerList
 from dlrun.graph.layer import Layer, layers
-from dlrun.recipe import Recipe
+from dlrun.recipe import Data, Recipe
 
 
 class _Broken:
@@ -34,7 +34,7 @@ class Typing:
         self.errors: list[DlrunError] = []
         self.extended = extended
         self.drafts: dict[Path, Any] = {}
-        """What is known of layers, lists of them and the model where they have mistakes."""
+        """What is known of layers, lists of them, the model and the data where they have mistakes."""
 
     def fail(self, code: str, message: str, path: Path, hint: str | None = None) -> _Broken:
         """Collect a mistake."""
@@ -262,12 +262,16 @@ class Typing:
         return BROKEN
 
     def _keep(self, cls: type, values: dict[str, Any], path: Path) -> None:
-        """Keep what is known of a layer or a list of layers that is not right."""
+        """Keep what is known of a layer, a list of layers or the data that is not right."""
         if issubclass(cls, Layer):
             self._draft(cls.kind, values, path)
         elif issubclass(cls, LayerList):
             good = {name: value for name, value in values.items() if value is not BROKEN}
             self.drafts[path] = model_draft(good, {"layers": self.drafts.get((*path, "layers"))})
+        elif cls is Data and all(values.get(name) is not BROKEN for name in ("source", "root", "download")):
+            good = {name: value for name, value in values.items() if value is not BROKEN}
+            if "source" in good:
+                self.drafts[path] = Data(**good)
 
     def unknown(self, key: str, valid: list[str], path: Path, owner: str) -> _Broken:
         """Collect ``unknown-key``."""

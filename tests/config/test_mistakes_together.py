@@ -66,3 +66,22 @@ def test_an_unknown_layer_may_want_an_extension(recipe, mistakes):
     assert error.code in ("unknown-layer", "unknown-share")
     hints = [e.hint for e in mistakes(recipe(HEAD + "    - flatten\n    - zzyzx\n    - dense\n"))]
     assert len(hints) == 1 and "`extensions: [file.py]`" in hints[0]
+
+
+def test_a_mistake_in_the_data_does_not_hide_the_model(recipe, mistakes):
+    lines = (
+        "data: {source: digits, batchsize: 64, validation: much}\n"
+        "model:\n"
+        "  layers:\n"
+        "    - flatten\n"
+        '    - dense: {units: "${data.classes}", activation: rellu}\n'
+        "    - conv2d: {filters: 2, kernel: 3, inputs: [nobody]}\n"
+        "    - dense\n"
+    )
+    found = sorted(told(mistakes(recipe(lines))))
+    assert found == [("unknown-activation", 5), ("unknown-input", 6), ("unknown-key", 1), ("wrong-type", 1)]
+
+
+def test_data_that_may_be_elsewhere_are_not_looked_for(recipe, mistakes):
+    lines = "data: {source: {name: npz, train: x.npz}, root: 5}\nmodel: {layers: [flatten, dense]}\n"
+    assert told(mistakes(recipe(lines))) == [("wrong-type", 1)]
