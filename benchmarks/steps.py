@@ -14,16 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path.insert(0, str(HERE / "baselines"))
+from turns import ROOT, serve, spread, take_turns
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "baselines"))
 
 BATCH, LENGTH, VOCABULARY, UNITS, HEADS, CLASSES = 64, 64, 5000, 128, 4, 10
 IDS = f"{{name: random, shape: [{LENGTH}], dtype: int, vocabulary: {VOCABULARY}, classes: {CLASSES}, samples: 2048}}"
@@ -107,54 +105,15 @@ def hand_side(backend: str, name: str) -> Run:
     return tensorflow_side.stepper(forwards[name](), weights, x, y, BATCH)
 
 
-def serve(backend: str, name: str, side: str) -> None:
-    """Be one side: for each number of steps on standard input, the seconds they took on standard output."""
-    run = (dlrun_side if side == "dlrun" else hand_side)(backend, name)
-    run(2)
-    run(2)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        start = time.perf_counter()
-        run(int(line))
-        print(time.perf_counter() - start, flush=True)
-
-
 def measure(backend: str, name: str, pairs: int, turns: int) -> dict[str, Any]:
     """Milliseconds a step of both sides, the median of ``turns`` turns in each of ``pairs`` pairs of processes."""
-    took: dict[str, list[float]] = {"dlrun": [], "hand": []}
-    for pair in range(pairs):
-        for side, milliseconds in one_pair(backend, name, turns, first=pair % 2).items():
-            took[side].append(statistics.median(milliseconds))
-    return {"backend": backend, "network": name, "pairs": pairs, "turns": turns, "ms": took}
-
-
-def one_pair(backend: str, name: str, turns: int, first: int) -> dict[str, list[float]]:
-    """Milliseconds a step of both sides, turn by turn, in two fresh processes."""
     steps = CASES[name]["steps"]
-    order = ["dlrun", "hand"] if first == 0 else ["hand", "dlrun"]
-    sides = {}
-    for side in order:
-        command = [sys.executable, __file__, "--side", backend, name, side]
-        sides[side] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        assert _line(sides[side]) == "ready"
-    took: dict[str, list[float]] = {side: [] for side in order}
-    for turn in range(turns):
-        for side in order if turn % 2 == 0 else order[::-1]:
-            stdin = sides[side].stdin
-            assert stdin is not None
-            print(steps, file=stdin, flush=True)
-            took[side].append(float(_line(sides[side])) / steps * 1e3)
-    for process in sides.values():
-        process.communicate()
-    return took
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise SystemExit(f"a side ended with exit code {process.wait()}")
-    return line.strip()
+    commands = {side: [sys.executable, __file__, "--side", backend, name, side] for side in ("dlrun", "hand")}
+    took: dict[str, list[float]] = {side: [] for side in commands}
+    for pair in range(pairs):
+        for side, seconds in take_turns(commands, steps, turns, reverse=pair % 2 == 1).items():
+            took[side].append(seconds / steps * 1e3)
+    return {"backend": backend, "network": name, "pairs": pairs, "turns": turns, "ms": took}
 
 
 def main() -> None:
@@ -170,7 +129,8 @@ def main() -> None:
     pairs, turns = (1, 1) if args.quick else (args.pairs, args.turns)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     if args.side:
-        serve(*args.side)
+        backend, name, side = args.side
+        serve((dlrun_side if side == "dlrun" else hand_side)(backend, name), warm=(2, 2))
         return
     rows = []
     print(f"{'backend':<11}{'network':<13}{'dlrun ms':>10}{'hand ms':>10}{'ratio':>7}  (low-high)")
@@ -182,8 +142,7 @@ def main() -> None:
             rows.append(row)
             ours, hand = (statistics.median(row["ms"][side]) for side in ("dlrun", "hand"))
             print(
-                f"{backend:<11}{name:<13}{ours:>10.1f}{hand:>10.1f}{row['ratio']['median']:>7.2f}"
-                f"  ({row['ratio']['low']:.2f}-{row['ratio']['high']:.2f})",
+                f"{backend:<11}{name:<13}{ours:>10.1f}{hand:>10.1f}   {spread(ratios)}",
                 flush=True,
             )
     args.out.write_text(json.dumps(rows, indent=2) + "\n")
