@@ -1,0 +1,100 @@
+"""From rows to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlrun.data.source import Column
+from dlrun.data.tables.numbers import hashed, ids, parsed
+from dlrun.data.tables.rows import Cell, Options, Rows, refuse
+from dlrun.data.tables.scheme import Scheme, are_whole, class_text, require
+from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import Path as RecipePath
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file as samples.
+
+    Args:
+        x: float64 (N, columns).
+        y: Class ids int64 (N,), numbers float32 (N,); no entries without a target.
+        skipped: What was wrong with rows that were left out, by where they begin.
+        unknown: How many values of a category are not known, by column; those with any.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    skipped: dict[int, str]
+    unknown: dict[str, int]
+
+
+def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, target: bool = True) -> Encoded:
+    """Samples and their labels, every value checked.
+
+    Args:
+        rows: Of a file.
+        scheme: What its columns are.
+        options: How files are read.
+        where: Key of the recipe that names the file; empty for a file to predict.
+        target: Whether there are labels.
+
+    Raises:
+        DlrunError: ``missing-column``, ``bad-rows``, ``unknown-class``, ``empty-data``.
+    """
+    names = [column.name for column in scheme.columns]
+    require(rows, [*names, scheme.target] if target else names, where, options)
+    wrong: dict[int, str] = {}
+    unknown: dict[str, int] = {}
+    x = np.empty((len(rows), len(names)))
+    for c, column in enumerate(scheme.columns):
+        cells, odd = rows.cells(column.name)
+        x[:, c], bad = _values(cells, column, options)
+        for i, text in {**bad, **odd}.items():
+            wrong.setdefault(i, text)
+        if column.categories and (count := int((x[:, c] == 0).sum()) - cells.count(None)):
+            unknown[column.name] = count
+    y = np.empty(0)
+    if target:
+        y, bad = _labels(rows, scheme, options, where)
+        wrong = {**bad, **wrong}
+    refused = {**rows.bad, **{rows.numbers[i]: text for i, text in wrong.items()}}
+    if options.bad_rows == "stop" or not where:
+        refuse(rows.path, refused, rows.unit, where)
+    kept = np.ones(len(rows), bool)
+    kept[list(wrong)] = False
+    if not kept.any():
+        raise DlrunError("empty-data", f"`{rows.path}`: none of its rows can be used.", path=where)
+    return Encoded(x[kept], y[kept] if target else y, refused, unknown)
+
+
+def _values(cells: Sequence[Cell], column: Column, options: Options) -> tuple[np.ndarray, dict[int, str]]:
+    if column.categories is None:
+        return parsed(cells, column.name, options.decimal)
+    return (hashed(cells, column.buckets) if column.buckets else ids(cells, column.categories)), {}
+
+
+def _labels(rows: Rows, scheme: Scheme, options: Options, where: RecipePath) -> tuple[np.ndarray, dict[int, str]]:
+    """Labels, and what is wrong with those that are missing or no numbers."""
+    name = scheme.target
+    cells, bad = rows.cells(name)
+    bad |= {i: f"the target `{name}` is missing" for i, c in enumerate(cells) if c is None and i not in bad}
+    if scheme.classes is None:
+        y, wrong = parsed(cells, name, options.decimal)
+        return y.astype(np.float32), {**wrong, **bad}
+    index, whole = {text: i for i, text in enumerate(scheme.classes)}, are_whole(scheme.classes)
+    found = [-1 if c is None else index.get(class_text(c, whole), -1) for c in cells]
+    strange = [i for i, label in enumerate(found) if label < 0 and i not in bad]
+    if strange:
+        text = class_text(cells[strange[0]], whole)
+        count = f", the first of {len(strange):,} rows of no known class" if len(strange) > 1 else ""
+        raise DlrunError(
+            "unknown-class",
+            f"`{rows.path}` has the class `{text}` at `{rows.at(strange[0])}`{count}.",
+            path=where,
+            hint=did_you_mean(text, scheme.classes, f"There are {len(scheme.classes)} classes in training.") or None,
+        )
+    return np.array(found, np.int64), bad

@@ -1,0 +1,125 @@
+"""The rows of one file, as they stand in it."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dlrun.errors import DlrunError
+from dlrun.errors import Path as RecipePath
+
+Format = Literal["csv", "tsv", "json_lines", "parquet"]
+Cell = str | int | float | None
+"""A value that is there, or None."""
+
+SHOWN = 5
+"""How many bad rows an error names."""
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How files are read; the fields of the source ``table`` of the same names.
+
+    Args:
+        format: Or None for what the file's ending says.
+        delimiter: Or None for the format's own.
+        encoding: Name of a text encoding.
+        header: Names of the columns, where files have none.
+        missing: Texts that stand for nothing.
+        decimal: The decimal mark.
+        bad_rows: What becomes of rows that cannot be read.
+    """
+
+    format: Format | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    header: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = MISSING
+    decimal: Literal[".", ","] = "."
+    bad_rows: Literal["stop", "skip"] = "stop"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a file holds.
+
+    Args:
+        path: The file.
+        columns: Values by column, as stored, each as long as ``numbers``.
+        numbers: Where each row begins: its line, or its number from 1 in a file without lines.
+        missing: Texts that stand for nothing.
+        bad: What is wrong with rows that are left out, by where they begin.
+        unit: What ``numbers`` count.
+    """
+
+    path: Path
+    columns: Mapping[str, Sequence[object]]
+    numbers: Sequence[int]
+    missing: frozenset[str]
+    bad: Mapping[int, str] = field(default_factory=dict)
+    unit: Literal["line", "row"] = "line"
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def cells(self, name: str) -> tuple[list[Cell], dict[int, str]]:
+        """A column's values, and what is wrong with those that are no single value, by index of the row."""
+        missing, odd = self.missing, dict[int, str]()
+        found: list[Cell] = []
+        for i, value in enumerate(self.columns[name]):
+            if isinstance(value, str):
+                text = value.strip()
+                found.append(None if text in missing else text)
+            elif value is None or value != value:  # NaN
+                found.append(None)
+            elif isinstance(value, bool):
+                found.append("true" if value else "false")
+            elif isinstance(value, int | float):
+                found.append(value)
+            elif isinstance(value, decimal.Decimal):
+                found.append(int(value) if value == value.to_integral_value() else float(value))
+            elif isinstance(value, datetime.date | datetime.time):
+                found.append(value.isoformat())
+            else:
+                odd[i] = f"`{name}` holds a {type(value).__name__}, not a single value"
+                found.append(None)
+        return found, odd
+
+    def at(self, index: int) -> str:
+        """Where a row begins, ``train.csv:17``."""
+        return place(self.path, self.numbers[index], self.unit)
+
+
+def place(path: Path, number: int, unit: str = "line") -> str:
+    """Where a row stands, as errors write it."""
+    return f"{path.name}:{number}" if unit == "line" else f"{path.name} row {number}"
+
+
+def text_of(cell: str | int | float) -> str:
+    """A value as a category's text; whole numbers have no decimals."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+def refuse(path: Path, bad: Mapping[int, str], unit: str, where: RecipePath) -> None:
+    """Raise ``bad-rows`` if there are any: all of them counted, the first few told."""
+    if not bad:
+        return
+    told = [f"`{place(path, number, unit)}`: {bad[number]}" for number in sorted(bad)[:SHOWN]]
+    rest = f"; and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
+    rows = "1 row" if len(bad) == 1 else f"{len(bad):,} rows"
+    raise DlrunError(
+        "bad-rows",
+        f"`{path}` has {rows} that cannot be used. {'; '.join(told)}{rest}.",
+        path=where,
+        hint="Correct the file, or leave such rows out: `bad_rows: skip`."
+        if where
+        else "Correct the file: each of its rows gets a prediction.",
+    )

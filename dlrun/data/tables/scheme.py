@@ -1,0 +1,236 @@
+"""What a table's columns are: said by the recipe, found in the training file, or known from a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dlrun.data.source import Column, Signature
+from dlrun.data.tables.numbers import no_numbers, parsed, texts
+from dlrun.data.tables.rows import Cell, Options, Rows
+from dlrun.errors import DlrunError, did_you_mean, nearest
+from dlrun.errors import Path as RecipePath
+
+Kind = Literal["number", "category", "skip"]
+Kinds = Mapping[str, Kind | Mapping[str, int]]
+
+FEW = 20
+"""Whole numbers of up to so many different values are taken for classes."""
+TYPING_ERROR = 0.9
+"""From this share of numbers on, the rest of a column are taken for mistakes."""
+_NO_NAME = re.compile(r"|__index_level_\d+__")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What a row becomes.
+
+    Args:
+        columns: Of a sample, in order.
+        target: Name of the target's column.
+        classes: Its texts in the order of their ids; None where it is a number.
+    """
+
+    columns: tuple[Column, ...]
+    target: str
+    classes: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the recipe says of the target.
+
+    Args:
+        name: Of its column.
+        type: ``class``, ``number``, or None for what its values look like.
+        classes: In their order, or None for those of the training file.
+    """
+
+    name: str
+    type: Literal["class", "number"] | None = None
+    classes: tuple[str, ...] | None = None
+
+
+def known_scheme(signature: Signature, target: str) -> Scheme:
+    """What a run found in its training data."""
+    return Scheme(signature.columns, target, None if signature.classes is None else signature.class_names)
+
+
+def find_scheme(rows: Rows, kinds: Kinds, target: Target, options: Options) -> Scheme:
+    """Types of the columns and the target, from the training file.
+
+    Args:
+        rows: Of the training file.
+        kinds: Types that the recipe says.
+        target: What it says of the target.
+        options: How files are read.
+
+    Raises:
+        DlrunError: ``missing-column``, ``unknown-column``, ``contradiction``, ``unnamed-column``, ``mixed-column``,
+            ``empty-column``, ``nested-column``, ``distinct-texts``, ``no-columns``, ``single-class``, ``empty-class``.
+    """
+    require(rows, [target.name], ("data", "source", "target"), options)
+    for name in kinds:
+        if name == target.name:
+            raise _of(name, "contradiction", f"`{name}` is the target, which is no column of a sample.", "Remove it.")
+        if name not in rows.columns:
+            hint = did_you_mean(name, [n for n in rows.columns if n != target.name], "")
+            raise _of(name, "unknown-column", f"`{rows.path}` has no column `{name}`.", hint or _listed(rows))
+    columns = []
+    for name in rows.columns:
+        if name != target.name and (column := _column(rows, name, kinds.get(name), options)) is not None:
+            columns.append(column)
+    if not columns:
+        raise DlrunError(
+            "no-columns", f"no column of `{rows.path}` is left beside the target.", path=("data", "source", "columns")
+        )
+    return Scheme(tuple(columns), target.name, _classes(rows, target, options))
+
+
+def require(rows: Rows, names: Sequence[str], where: RecipePath, options: Options) -> None:
+    """Raise ``missing-column`` unless the file has all these columns."""
+    absent = [name for name in names if name not in rows.columns]
+    if not absent:
+        return
+    what = ", ".join(f"`{name}`" for name in absent[:5]) + (f" and {len(absent) - 5} more" if absent[5:] else "")
+    hint = _listed(rows)
+    same = [name for name in rows.columns if name.casefold() == absent[0].casefold()]
+    if close := same or nearest(absent[0], rows.columns):
+        hint = f"Did you mean `{close[0]}`? {hint}"
+    if len(rows.columns) == 1:
+        (only,) = rows.columns
+        other = next((d for d in (";", "\t", "|", ",") if d in only), None)
+        if other is not None:
+            shown = "\\t" if other == "\t" else other
+            hint = f'Its one column is called `{only[:40]}`: write `delimiter: "{shown}"`.'
+    raise DlrunError("missing-column", f"`{rows.path}` has no column {what}.", path=where, hint=hint)
+
+
+def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, options: Options) -> Column | None:
+    if kind == "skip":
+        return None
+    if kind is None and _NO_NAME.fullmatch(name):
+        raise DlrunError(
+            "unnamed-column",
+            f"column {list(rows.columns).index(name) + 1} of `{rows.path}` has no name, as when a table is saved with "
+            "the numbers of its rows.",
+            path=("data", "source", "columns"),
+            hint=f'Write `"{name}": skip` in `columns`, or the type that it has.',
+        )
+    if isinstance(kind, Mapping):
+        return Column(name, (), kind["hash"])
+    if kind == "number":
+        return Column(name)
+    cells, odd = rows.cells(name)
+    there = [c for c in cells if c is not None]
+    if kind is None:
+        wrong = no_numbers(cells, name, options.decimal)
+        hint = f"Write `{name}: skip` in `columns`, or the type that it has."
+        if not there and odd:
+            raise _of(
+                name,
+                "nested-column",
+                f"`{rows.path}` holds no single values: `{rows.at(min(odd))}`, {odd[min(odd)]}.",
+                hint,
+            )
+        if not there:
+            raise _of(name, "empty-column", f"`{rows.path}` has no value in the column `{name}`.", hint)
+        if not wrong:  # values that are no single ones are found again, and refused
+            return Column(name)
+        _check_mixed(rows, name, wrong, len(there))
+    found = tuple(sorted(set(texts(there))))
+    if kind is None and len(found) == len(there) > FEW:
+        raise _of(
+            name,
+            "distinct-texts",
+            f"`{rows.path}` has another text in each of the {len(there):,} values of `{name}`: nothing can be learned "
+            "from them.",
+            f"Write `{name}: skip` in `columns`; `{name}: category` keeps them.",
+        )
+    return Column(name, found)
+
+
+def _check_mixed(rows: Rows, name: str, wrong: Mapping[int, str], there: int, *, target: bool = False) -> None:
+    """A few texts among numbers are mistakes; a category would hide them."""
+    if there - len(wrong) < TYPING_ERROR * there:
+        return
+    first = min(wrong)
+    others = f", the first of {len(wrong):,} such values" if len(wrong) > 1 else ""
+    message = f"`{rows.path}` has numbers in the column `{name}`, but at `{rows.at(first)}` {wrong[first]}{others}."
+    refused, taken = (
+        ("`target_type: number`", "`target_type: class`")
+        if target
+        else (f"`{name}: number` in `columns`", f"`{name}: category`")
+    )
+    hint = f"Add the text to `missing`, or write {refused}, which makes such rows bad ones, or {taken}."
+    error = _of(name, "mixed-column", message, hint)
+    error.path = _TARGET if target else error.path
+    raise error
+
+
+def _classes(rows: Rows, target: Target, options: Options) -> tuple[str, ...] | None:
+    """The target's classes; None for a number."""
+    name = target.name
+    if target.type == "number":
+        return None
+    cells, _ = rows.cells(name)
+    there = [c for c in cells if c is not None]
+    if not there:
+        raise DlrunError("empty-data", f"`{rows.path}` has no value of the target `{name}`.", path=_TARGET)
+    values, wrong = parsed(there, name, options.decimal)[0], no_numbers(there, name, options.decimal)
+    whole = not wrong and bool((values == values.round()).all())
+    if target.classes is None and target.type is None and not (whole and len(set(values.tolist())) <= FEW):
+        if not wrong:
+            return None
+        if len(set(texts(there))) > FEW:
+            _check_mixed(rows, name, no_numbers(cells, name, options.decimal), len(there), target=True)
+    found = {class_text(c, whole) for c in there}
+    if target.classes is not None:
+        lacking = [c for c in target.classes if c not in found]
+        if lacking:
+            raise DlrunError(
+                "empty-class",
+                f"`{rows.path}` has no row of the class `{lacking[0]}`.",
+                path=("data", "source", "classes"),
+                hint=did_you_mean(lacking[0], sorted(found)) or None,
+            )
+        return target.classes
+    if len(found) == 1:
+        hint = "Is it the right column? For a number, write `target_type: number`."
+        only = found.pop()
+        message = f"`{rows.path}` has the one class `{only}` in `{name}`: there is nothing to tell apart."
+        raise DlrunError("single-class", message, path=_TARGET, hint=hint)
+    return tuple(sorted(found, key=int if whole else None))
+
+
+_TARGET = ("data", "source", "target")
+
+
+def class_text(cell: Cell, whole: bool) -> str:
+    """A target's value as a class's name; ``whole`` where all classes are whole numbers, however written."""
+    assert cell is not None
+    if whole:
+        try:
+            value = float(cell)
+            if value.is_integer():
+                return str(int(value))
+        except ValueError:
+            pass
+    return texts([cell])[0]
+
+
+def are_whole(classes: Sequence[str]) -> bool:
+    """Whether classes are whole numbers."""
+    return all(re.fullmatch(r"0|-?[1-9]\d*", name) for name in classes)
+
+
+def _of(name: str, code: str, message: str, hint: str) -> DlrunError:
+    return DlrunError(code, message, path=("data", "source", "columns", name), hint=hint)
+
+
+def _listed(rows: Rows) -> str:
+    names = list(rows.columns)
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return "Its columns: " + ", ".join(f"`{n}`" for n in names[:12]) + more + "."
