@@ -82,15 +82,11 @@ def _fetch(file: PublishedFile, target: Path) -> None:
 
 
 def _from_mirror(file: PublishedFile, url: str, part: Path) -> None:
-    """Bring ``part`` to completion from one mirror, going on after each break that brought data."""
+    """Bring ``part`` to completion from one mirror and check it."""
     resumed = _size(part) > 0
-    while _size(part) < file.size:
-        before = _size(part)
-        problem = _transfer(file, url, part)
-        if _size(part) <= before:  # nothing gained: this mirror has no more to give
-            raise _MirrorFailed(problem or f"it broke off after {_size(part)} of {file.size} bytes")
+    _complete(url, part, file.size)
     wanted = file.sha256 or file.md5
-    found = _digest(part, "sha256" if file.sha256 else "md5")
+    found = digest(part, "sha256" if file.sha256 else "md5")
     if found == wanted or not wanted:
         return
     part.unlink()
@@ -100,13 +96,43 @@ def _from_mirror(file: PublishedFile, url: str, part: Path) -> None:
     raise _MirrorFailed(f"wrong checksum, expected {wanted}, got {found}")
 
 
-def _digest(path: Path, algorithm: str) -> str:
+def fetch_url(url: str, part: Path) -> None:
+    """Download what an http, https or file URL names, going on where ``part`` ends.
+
+    Raises:
+        RunError: ``download-failed``, or ``disk-full``.
+    """
+    try:
+        _complete(url, part, None)
+    except _MirrorFailed as failed:
+        raise RunError(
+            "download-failed",
+            f"`{url}` could not be downloaded: {failed}.",
+            hint="Try again, or correct the address.",
+        ) from failed
+
+
+def _complete(url: str, part: Path, size: int | None) -> None:
+    """Request until ``part`` is whole, going on after each break that brought data."""
+    while size is None or _size(part) < size:
+        before = _size(part)
+        problem, announced = _transfer(url, part, size)
+        size = announced if size is None else size
+        if problem is None and size is None:  # the server named no size and closed in good order
+            return
+        if _size(part) <= before and _size(part) != size and not (before and not _size(part)):
+            of = f" of {size}" if size is not None else ""  # nothing gained: this mirror has no more to give
+            raise _MirrorFailed(problem or f"it broke off after {_size(part)}{of} bytes")
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """A file's checksum in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def _transfer(file: PublishedFile, url: str, part: Path) -> str | None:
-    """One request that appends to ``part``; returns what broke it off, if anything did."""
+def _transfer(url: str, part: Path, size: int | None) -> tuple[str | None, int | None]:
+    """One request that appends to ``part``; returns what broke it off, if anything did, and the size announced."""
     from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
@@ -117,34 +143,38 @@ def _transfer(file: PublishedFile, url: str, part: Path) -> str | None:
         response = urlopen(Request(url, headers=headers), timeout=TIMEOUT_S)
     except HTTPError as error:
         error.close()
-        if error.code == 416:  # the part is longer than what this mirror has
-            part.unlink(missing_ok=True)
-        return f"HTTP {error.code} {error.reason}"
+        if error.code == 416:  # there is nothing after what we have
+            if size is None and error.headers.get("Content-Range") == f"bytes */{start}":
+                return None, start
+            part.unlink(missing_ok=True)  # longer than what this mirror has
+        return f"HTTP {error.code} {error.reason}", None
     except (HTTPException, OSError, ValueError) as error:
-        return _reason(error)
+        return _reason(error), None
     with response:
         goes_on = response.status == 206 and _starts_at(response.headers.get("Content-Range"), start)
         start = start if goes_on else 0
         length = response.headers.get("Content-Length")
-        if length is not None and start + int(length) != file.size:
-            raise _MirrorFailed(f"the file there has {start + int(length)} bytes, expected {file.size}")
+        announced = start + int(length) if length is not None else None
+        if size is not None and announced not in (None, size):
+            raise _MirrorFailed(f"the file there has {announced} bytes, expected {size}")
+        whole = announced if size is None else size
         with part.open("ab" if goes_on else "wb", buffering=0) as out:
-            return _copy(response, out, file.size - start)
+            return _copy(response, out, None if whole is None else whole - start), announced
 
 
-def _copy(response: HTTPResponse, out: FileIO, limit: int) -> str | None:
+def _copy(response: HTTPResponse, out: FileIO, limit: int | None) -> str | None:
     """Copy at most ``limit`` bytes and one more, so that a longer file fails its checksum."""
     from http.client import HTTPException
 
-    left = limit + 1
-    while left > 0:
+    left = None if limit is None else limit + 1
+    while left is None or left > 0:
         try:
-            chunk = response.read1(min(_CHUNK, left))
+            chunk = response.read1(_CHUNK if left is None else min(_CHUNK, left))
         except (HTTPException, OSError) as error:
             return _reason(error)
         if not chunk:
             break
-        left -= len(chunk)
+        left = None if left is None else left - len(chunk)
         _write(out, chunk)
     os.fsync(out.fileno())
     return None

@@ -1,12 +1,14 @@
-"""Image files as arrays. Pillow is imported when the first image is read."""
+"""Image files as arrays. Pillow and simplejpeg are imported when the first image is decoded."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,76 +22,216 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 """Endings of file names that count as images, in lower case."""
 
+Fit = Literal["stretch", "crop", "pad"]
+"""How an image of another shape is brought to size: both sides on their own; scaled until it covers the size and cut
+around its middle; scaled until it fits in and surrounded with black."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # told by content; of the many others some run programs
+_MISSING_PIXELS = ("remature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
+"""What libjpeg says of data that it fills in; its other remarks (bytes between markers, say) leave the pixels whole."""
 _PART = 8
 """Images a thread decodes in one go."""
 
 
-def read_image(path: str | Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """One image, converted to grey (1 channel) or RGB (3) and resized (bilinear) if its size differs.
-
-    Values are as the file has them: nothing is inverted, dark stays dark. Transparency is dropped.
-
-    Shapes: ``shape`` (height, width, channels) -> uint8 of that shape.
+def read_image(path: str | Path, shape: tuple[int, int, int], fit: Fit = "stretch") -> np.ndarray:
+    """One image file; see ``decode_image``.
 
     Raises:
         DlrunError: ``unreadable-image``, naming the file.
     """
-    from PIL import Image
-
-    height, width, channels = shape
-    try:
-        with Image.open(path) as image:
-            pixels = image if image.mode in ("L", "RGB") else _eight_bit(image)
-            pixels = pixels.convert("L" if channels == 1 else "RGB")
-            if pixels.size != (width, height):
-                pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(pixels, np.uint8).reshape(shape)
-    except Exception as error:  # a damaged file makes Pillow raise almost anything
-        raise DlrunError(
-            "unreadable-image",
-            f"`{path}` is not a readable image: {_reason(error)}.",
-            hint="Replace or remove the file. PNG, JPEG, BMP and WebP are read.",
-        ) from error
+    return decode_image(_read(path), str(path), shape, fit)
 
 
-def read_images(paths: Sequence[str | Path], shape: tuple[int, int, int]) -> np.ndarray:
-    """Several images, decoded by a few threads (Pillow releases the interpreter lock while it works).
+def read_images(paths: Sequence[str | Path], shape: tuple[int, int, int], fit: Fit = "stretch") -> np.ndarray:
+    """Several image files, read and decoded by a few threads.
 
     Shapes: ``shape`` (height, width, channels) -> uint8 (len(paths), *shape).
 
     Raises:
         DlrunError: ``unreadable-image`` of the first bad file.
     """
-    out = np.empty((len(paths), *shape), np.uint8)
+    return decode_images(len(paths), lambda i: (_read(paths[i]), str(paths[i])), shape, fit)
 
-    def decode(rows: range) -> None:
-        for row in rows:
-            out[row] = read_image(paths[row], shape)
 
-    parts = [range(i, min(i + _PART, len(paths))) for i in range(0, len(paths), _PART)]
-    if len(parts) < 2:
-        decode(range(len(paths)))
-        return out
-    for _ in _pool().map(decode, parts):
-        pass
+def decode_images(
+    count: int, fetch: Callable[[int], tuple[bytes, str]], shape: tuple[int, int, int], fit: Fit = "stretch"
+) -> np.ndarray:
+    """Several images by a few threads; both decoders release the interpreter lock while they work.
+
+    Args:
+        count: How many.
+        fetch: Bytes of image i and what errors call it; called by the threads.
+        shape: (height, width, channels) of each.
+        fit: How images of another shape are brought to it.
+
+    Shapes: uint8 (count, *shape).
+
+    Raises:
+        DlrunError: ``unreadable-image`` of the first bad one; what ``fetch`` raises.
+    """
+    out = np.empty((count, *shape), np.uint8)
+
+    def decode(row: int) -> None:
+        out[row] = decode_image(*fetch(row), shape, fit)
+
+    each(count, decode)
     return out
 
 
+def each(count: int, work: Callable[[int], None]) -> None:
+    """Call ``work`` with 0 … count - 1 from a few threads; what the lowest number raises is raised here."""
+
+    def part(rows: range) -> None:
+        for row in rows:
+            work(row)
+
+    parts = [range(i, min(i + _PART, count)) for i in range(0, count, _PART)]
+    if len(parts) < 2:
+        part(range(count))
+        return
+    for _ in _pool(os.getpid()).map(part, parts):
+        pass
+
+
+def decode_image(data: bytes, name: str, shape: tuple[int, int, int], fit: Fit = "stretch") -> np.ndarray:
+    """An image file's bytes, converted to grey (1 channel) or RGB (3) and resized (bilinear) if its size differs.
+
+    Values are as the file has them: nothing is inverted, dark stays dark. It is turned as its EXIF orientation says;
+    transparency is dropped; colour profiles are not applied; 16-bit values keep their high byte; of several pictures
+    the first one counts. Of colours, grey is 0.299 R + 0.587 G + 0.114 B.
+
+    Shapes: ``shape`` (height, width, channels) -> uint8 of that shape.
+
+    Raises:
+        DlrunError: ``unreadable-image``, with ``name``.
+    """
+    height, width, channels = shape
+    with _named(name):
+        image = upright(data)
+        image = image if image.mode in ("L", "RGB") else _plain(image)
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = _fitted(image, (width, height), fit)
+        return np.asarray(image, np.uint8).reshape(shape)
+
+
+def why_unreadable(path: str | Path) -> str | None:
+    """What keeps an image file from being decoded, or None."""
+    try:
+        with open(path, "rb") as file:
+            upright(file.read())
+    except Exception as error:
+        return _reason(error)
+    return None
+
+
+def upright(data: bytes) -> Image:
+    """The first picture of an image file, decoded, in the file's own mode, turned as its EXIF orientation says.
+
+    Raises:
+        Exception: Of any kind, where it is damaged or no image.
+    """
+    from PIL import Image
+
+    if not data:
+        raise ValueError("the file is empty")
+    pixels = _jpeg(data) if data.startswith(b"\xff\xd8\xff") else None
+    if pixels is not None and not (b"Exif\0\0" in data or b":Orientation" in data):
+        return Image.fromarray(pixels)
+    with Image.open(BytesIO(data), formats=_FORMATS) as file:
+        file.seek(0)
+        if pixels is None:
+            file.load()
+        turn = _TURNS.get(_orientation(file))
+        image = file.copy() if pixels is None else Image.fromarray(pixels)
+    return image if turn is None else image.transpose(Image.Transpose[turn])
+
+
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def _orientation(image: Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # what cannot be read says nothing; the pixels are sound all the same
+        return 1
+
+
+def _jpeg(data: bytes) -> np.ndarray | None:
+    """A JPEG's pixels (H, W) or (H, W, 3), the same as Pillow's, only sooner; None for what is left to Pillow.
+
+    Raises:
+        ValueError: When pixels are missing; Pillow does not always notice, and shows what libjpeg filled in.
+    """
+    from PIL.Image import MAX_IMAGE_PIXELS
+    from simplejpeg import decode_jpeg, decode_jpeg_header
+
+    try:
+        height, width, space, _ = decode_jpeg_header(data)
+        if space not in ("YCbCr", "RGB", "Gray") or height * width > (MAX_IMAGE_PIXELS or 0):
+            return None
+        pixels: np.ndarray = decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
+    except ValueError as error:
+        if any(words in str(error) for words in _MISSING_PIXELS):
+            raise
+        return None
+    return pixels[..., 0] if space == "Gray" else pixels
+
+
+def _fitted(image: Image, size: tuple[int, int], fit: Fit) -> Image:
+    from PIL import Image, ImageOps
+
+    if fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    if fit == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=0)
+    return image.resize(size, Image.Resampling.BILINEAR)
+
+
 @cache
-def _pool() -> ThreadPoolExecutor:
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads of this process: a forked one has none of its parent's."""
     from concurrent.futures import ThreadPoolExecutor
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return ThreadPoolExecutor(min(8, cores), thread_name_prefix="dlrun-decode")
 
 
-def _eight_bit(image: Image) -> Image:
-    """16-bit grey cut down to its high byte (Pillow's own conversion clips at 255)."""
+def _plain(image: Image) -> Image:
+    """What Pillow itself would convert to grey or RGB with a loss or a warning, brought nearer to them."""
+    if image.mode == "P" and "transparency" in image.info:
+        return image.convert("RGBA")
     if not image.mode.startswith("I"):
         return image
     from PIL.Image import fromarray
 
+    # 16-bit grey is cut down to its high byte; Pillow's own conversion clips at 255
     return fromarray(np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8))
+
+
+def _read(path: str | Path) -> bytes:
+    with _named(str(path)), open(path, "rb") as file:
+        return file.read()
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a damaged file makes Pillow raise almost anything
+        raise DlrunError(
+            "unreadable-image",
+            f"`{name}` is not a readable image: {_reason(error)}.",
+            hint="Replace or remove the file. PNG, JPEG, BMP and WebP are read.",
+        ) from error
 
 
 def _reason(error: Exception) -> str:

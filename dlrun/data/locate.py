@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun.data.source import Place
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean
+
+EXAMPLE = "example:"
+"""Begins the name of a file that comes with dlrun."""
+_EXAMPLES = Path(__file__).parent / "examples"
+_ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip")
 
 
 def check_root(root: str | None) -> None:
@@ -28,7 +34,9 @@ def check_root(root: str | None) -> None:
 def locate(name: str, place: Place, field: str, *, folder: bool = False) -> Path:
     """The file or folder a recipe means by ``name``.
 
-    Relative names stand below ``data.root``; without one, below the working folder or ``DLRUN_DATA``.
+    `example:…` names one that comes with dlrun. Relative names stand below ``data.root``; without one, below the
+    working folder or ``DLRUN_DATA``. A folder may also be inside an archive that stands where its first part would:
+    `flowers/train` in `flowers.tar.gz`, which is unpacked into the user's cache folder once.
 
     Args:
         name: As written in the recipe.
@@ -37,15 +45,31 @@ def locate(name: str, place: Place, field: str, *, folder: bool = False) -> Path
         folder: Whether a folder is wanted.
 
     Raises:
-        DlrunError: ``missing-data``, with every place that was looked at.
+        DlrunError: ``missing-data``, with every place that was looked at; ``corrupt-archive``, ``unsafe-archive``.
     """
-    path = Path(name).expanduser()
+    example = name.startswith(EXAMPLE)
+    path = Path(name.removeprefix(EXAMPLE)).expanduser()
     bases = [place.root] if place.root else [os.curdir, os.environ.get("DLRUN_DATA")]
+    bases = [str(_EXAMPLES)] if example else bases
     places = [path] if path.is_absolute() else [Path(base).expanduser() / path for base in bases if base]
     for candidate in places:
         if candidate.is_dir() if folder else candidate.is_file():
             return candidate
+    if (
+        folder
+        and not path.is_absolute()
+        and (found := _packed(path, [Path(b).expanduser() for b in bases if b], field))
+    ):
+        return found
     kind = "folder" if folder else "file"
+    if example:
+        known = sorted(f"{EXAMPLE}{p.name}" for p in _EXAMPLES.iterdir())
+        raise DlrunError(
+            "missing-data",
+            f"`{name}` is no {kind} that comes with dlrun.",
+            path=("data", "source", field),
+            hint=did_you_mean(name, known, "There are: " + ", ".join(f"`{n}`" for n in known) + "."),
+        )
     wrong = [p for p in places if p.exists()]
     if wrong:
         message = f"`{wrong[0]}` is not a {kind}."
@@ -57,3 +81,38 @@ def locate(name: str, place: Place, field: str, *, folder: bool = False) -> Path
         path=("data", "source", field),
         hint="Write the full path, or set `data.root` to the folder it is relative to.",
     )
+
+
+def _packed(path: Path, bases: Sequence[Path], field: str) -> Path | None:
+    """The folder in an archive beside which it would stand, unpacked; None where there is none."""
+    first, *inside = path.parts
+    for base in bases:
+        for ending in _ARCHIVES:
+            archive = base / f"{first}{ending}"
+            if archive.is_file():
+                unpacked = _unpacked(archive, ("data", "source", field))
+                for candidate in (unpacked.joinpath(first, *inside), unpacked.joinpath(*inside)):
+                    if candidate.is_dir():
+                        return candidate
+    return None
+
+
+def _unpacked(archive: Path, path: tuple[str, ...]) -> Path:
+    """Where an archive is unpacked, once for each of its versions."""
+    import hashlib
+
+    from filelock import FileLock
+
+    from dlrun.data.fetching import unpack_into
+    from dlrun.data.published import cache_folder
+
+    of = archive.stat()
+    said = f"{archive.resolve()}:{of.st_size}:{of.st_mtime_ns}"
+    folder = cache_folder("unpacked")
+    target = folder / hashlib.sha256(os.fsencode(said)).hexdigest()[:32]
+    if not target.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{target.name}.lock"):
+            if not target.is_dir():  # another process may have done it while we waited
+                unpack_into(archive, target, str(archive), path)
+    return target

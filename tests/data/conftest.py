@@ -57,11 +57,15 @@ class Mirror:
         self.files = files
         self.requests: list[tuple[str, str | None]] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
     def url(self, behaviour: str) -> str:
-        """Base URL: ``good``, ``cut`` (half, then closes), ``no-range``, ``garbage``, ``page``, ``none``."""
+        """Base URL.
+
+        ``good``, ``cut`` (half, then closes), ``no-range``, ``garbage``, ``page``, ``none``, ``strict`` (416 for what
+        lies behind the end), ``no-length``.
+        """
         return f"http://127.0.0.1:{self.server.server_port}/{behaviour}/"
 
     def close(self) -> None:
@@ -90,10 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour == "garbage":
             data = bytes(len(data))
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and "no-range" not in behaviour else 0
+        if behaviour == "strict" and start >= len(data):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(data)}")
+            return self.end_headers()
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
+        if behaviour != "no-length":
+            self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         rest = data[start:]
         if behaviour.startswith("cut"):

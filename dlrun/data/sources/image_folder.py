@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Gt
 
-from dlrun.data.images import SUFFIXES, read_images
+from dlrun.data.images import SUFFIXES, Fit, read_images
+from dlrun.data.listing import Files, Names
 from dlrun.data.locate import locate
 from dlrun.data.source import Place, Reader, Samples, Signature, Source, Split, sources
 from dlrun.errors import DlrunError, did_you_mean
@@ -25,37 +27,47 @@ class ImageFolder(Source):
     """Images in ``<split>/<class>/``; the classes are the training split's folder names, sorted.
 
     PNG, JPEG, BMP and WebP files count, in the order of their names; other files and hidden ones
-    are passed over. Images are resized to ``size`` (bilinear), whatever their shape.
+    are passed over. Images are turned as their EXIF orientation says and resized to ``size`` (bilinear).
 
     Args:
         train: Folder of the training split; relative to ``data.root`` or the working folder.
         test: Folder of the test split, or none.
         size: Height and width, or one number for both.
         channels: 3 for RGB, 1 for grey.
+        fit: What becomes of an image of another shape: ``stretch`` resizes each side on its own, ``crop`` scales
+            until it covers ``size`` and cuts around its middle, ``pad`` scales until it fits in and adds black.
+        unreadable: Whether files that cannot be decoded ``stop`` the run, or are left out: ``skip`` decodes each
+            file once beforehand and counts them.
     """
 
     train: str = "train"
     test: str | None = "test"
     size: Positive | tuple[Positive, Positive]
     channels: Literal[1, 3] = 3
+    fit: Fit = "stretch"
+    unreadable: Literal["stop", "skip"] = "stop"
 
     def signature(self, place: Place) -> Signature:
-        names, train = self._listed("train", place)
-        sizes = {"train": len(train)}
-        if self.test is not None and (test := self._listed("test", place)[1]):
-            sizes["test"] = len(test)
+        train = self._listed("train", place)
+        sizes, notes = {"train": len(train.files)}, train.notes
+        if self.test is not None:
+            test = self._listed("test", place)
+            notes += test.notes
+            if len(test.files):
+                sizes["test"] = len(test.files)
         return Signature(
             input=TensorType(self._shape()),
             target=TensorType((), "int"),
-            classes=len(names),
-            class_names=names,
+            classes=len(train.classes),
+            class_names=train.classes,
             sizes=sizes,
             scale=1 / 255,
+            notes=notes,
         )
 
     def open(self, split: Split, place: Place) -> Reader:
-        files = self._listed(split, place)[1]
-        return _ImageFiles([path for path, _ in files], np.array([y for _, y in files], np.int64), self._shape())
+        listed = self._listed(split, place)
+        return _ImageFiles(listed.files, listed.y, self._shape(), self.fit)
 
     def load(self, split: Split, place: Place) -> Samples:
         reader = self.open(split, place)
@@ -63,49 +75,85 @@ class ImageFolder(Source):
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """Images converted and resized like the data set's."""
-        return read_images(files, self._shape())
+        return read_images(files, self._shape(), self.fit)
 
     def _shape(self) -> tuple[int, int, int]:
         height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
         return height, width, self.channels
 
-    def _listed(self, split: Split, place: Place) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-        """(class names, (path, class id) of every image of a split)."""
-        folder = locate(self.train, place, "train", folder=True)
-        classes = _class_folders(folder)
-        names = tuple(classes)
-        if split == "train":
-            files = _images(classes, names)
-            _check_complete(folder, names, files)
-            return names, files
+    def _listed(self, split: Split, place: Place) -> _Listed:
+        names = None if place.known is None else place.known.class_names
+        if split == "train" or names is None:
+            folder = locate(self.train, place, "train", folder=True)
+            classes = _class_folders(folder)
+            names = names or tuple(classes)
+            if split == "train":
+                _check_known(classes, names, folder, "train")
+                listed = self._sound(_images(classes, names), folder, "train")
+                _check_complete(folder, listed)
+                return listed
         if self.test is None:
             raise DlrunError("missing-split", "`data.source.test` names no folder.", path=("data", "source", "test"))
         folder = locate(self.test, place, "test", folder=True)
         classes = _class_folders(folder)
-        for name in classes:
-            if name not in names:
-                raise DlrunError(
-                    "unknown-class",
-                    f"`{folder / name}` is a class that the training folder does not have.",
-                    path=("data", "source", "test"),
-                    hint=did_you_mean(name, names),
-                )
-        return names, _images(classes, names)
+        _check_known(classes, names, folder, "test")
+        return self._sound(_images(classes, names), folder, "test")
+
+    def _sound(self, listed: _Listed, folder: Path, split: Split) -> _Listed:
+        """Without what cannot be decoded, if the recipe says so."""
+        if self.unreadable == "stop":
+            return listed
+        from dlrun.data.unreadable import readable, said
+
+        sound = readable(listed.files, folder)
+        return _Listed(listed.classes, listed.ids, listed.files.kept(sound), said(listed.files, sound, split))
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The images of a split.
+
+    Args:
+        classes: Names of all classes.
+        ids: Class id of each folder of ``files``.
+        files: The images.
+        notes: On images left out.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[int, ...]
+    files: Files
+    notes: tuple[str, ...] = ()
+
+    @property
+    def y(self) -> np.ndarray:
+        """Class id of each image, int64 (N,)."""
+        return np.repeat(np.array(self.ids, np.int64), self.files.counts)
 
 
 class _ImageFiles:
     """Images decoded when taken."""
 
-    def __init__(self, paths: list[str], y: np.ndarray, shape: tuple[int, int, int]) -> None:
-        self.paths = paths
+    def __init__(self, files: Files, y: np.ndarray, shape: tuple[int, int, int], fit: Fit) -> None:
+        self.files = files
         self.y = y
         self.shape = shape
+        self.fit = fit
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
+
+    def name(self, row: int) -> str:
+        """Path of a sample's file."""
+        return self.files.path(row)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        return read_images([self.paths[row] for row in rows], self.shape)
+        try:
+            return read_images([self.files.path(int(row)) for row in rows], self.shape, self.fit)
+        except DlrunError as error:
+            error.path = ("data", "source")
+            error.hint = "Replace or remove the file, or leave out all such files with `unreadable: skip`."
+            raise
 
 
 def _class_folders(folder: Path) -> dict[str, str]:
@@ -115,24 +163,40 @@ def _class_folders(folder: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _images(classes: dict[str, str], names: tuple[str, ...]) -> list[tuple[str, int]]:
-    files = []
-    for name, path in classes.items():
+def _check_known(classes: Iterable[str], names: tuple[str, ...], folder: Path, field: str) -> None:
+    for name in classes:
+        if name not in names:
+            known = "the run was trained on" if field == "train" else "the training folder has"
+            raise DlrunError(
+                "unknown-class",
+                f"`{folder / name}` is none of the classes that {known}.",
+                path=("data", "source", field),
+                hint=did_you_mean(name, names),
+            )
+
+
+def _images(classes: dict[str, str], names: tuple[str, ...]) -> _Listed:
+    listed = []
+    for path in classes.values():
         with os.scandir(path) as entries:
-            paths = sorted(e.path for e in entries if _is_image(e))
-        files += [(p, names.index(name)) for p in paths]
-    return files
+            listed.append(Names(sorted(e.name for e in entries if _is_image(e))))
+    ids = {name: i for i, name in enumerate(names)}
+    return _Listed(names, tuple(ids[name] for name in classes), Files(list(classes.values()), listed))
 
 
-def _check_complete(folder: Path, names: tuple[str, ...], files: list[tuple[str, int]]) -> None:
+def _check_complete(folder: Path, listed: _Listed) -> None:
     hint = "Put images into `<class>/` folders: PNG, JPEG, BMP or WebP."
     path = ("data", "source", "train")
-    if not names:
+    if not listed.classes:
         raise DlrunError("empty-data", f"`{folder}` has no class folders.", path=path, hint=hint)
-    if not files:
-        raise DlrunError("empty-data", f"the class folders of `{folder}` hold no images.", path=path, hint=hint)
-    if missing := sorted(set(range(len(names))) - {y for _, y in files}):
-        raise DlrunError("empty-class", f"`{folder / names[missing[0]]}` holds no images.", path=path, hint=hint)
+    left_out = " ".join(["", *listed.notes])
+    if not len(listed.files):
+        said = f"the class folders of `{folder}` hold no images."
+        raise DlrunError("empty-data", said + left_out, path=path, hint=hint)
+    present = {i for i, count in zip(listed.ids, listed.files.counts, strict=True) if count}
+    if missing := sorted(set(range(len(listed.classes))) - present):
+        said = f"`{folder / listed.classes[missing[0]]}` holds no images."
+        raise DlrunError("empty-class", said + left_out, path=path, hint=hint)
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

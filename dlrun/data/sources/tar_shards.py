@@ -1,0 +1,218 @@
+"""Images in tar files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Gt
+
+from dlrun.data.images import Fit, decode_image, each, read_images
+from dlrun.data.locate import locate
+from dlrun.data.shards import Shard, expanded, indexed, matched, name_at, read_at
+from dlrun.data.source import Place, Reader, Samples, Signature, Source, Split, sources
+from dlrun.errors import DlrunError, did_you_mean
+from dlrun.graph.tensor import TensorType
+
+Positive = Annotated[int, Gt(0)]
+_NAMED = 3
+
+
+@sources("tar_shards")
+class TarShards(Source):
+    """Images and labels in tar files, as WebDataset writes them; for data larger than memory.
+
+    A sample is a run of members whose names are the same up to the first dot of the file's name: an image
+    (``0001.jpg``, ``.jpeg``, ``.png``, ``.webp``, ``.bmp``) and a label, ``0001.cls`` with its text or ``0001.json``
+    with a field. The headers of each file are read once; then any sample is read when its turn comes, so that
+    shuffling is exact over all files, however many samples each has. Images become as those of ``image_folder`` do.
+
+    Args:
+        train: The training split's files, one name or a list; ``{000..009}`` counts, ``{a,b}`` lists, and ``*``,
+            ``?``, ``[…]`` match. Relative to ``data.root`` or the working folder.
+        test: The test split's files, or none.
+        size: Height and width, or one number for both.
+        channels: 3 for RGB, 1 for grey.
+        fit: ``stretch``, ``crop`` or ``pad``, as for ``image_folder``.
+        label: The field of ``.json`` members that holds the label.
+        classes: Number of classes, or their names in the order of ids, with which labels may be names; the largest
+            label plus one when left out.
+        unreadable: Whether samples without image or label and files cut short ``stop`` the run, or are left out and
+            counted: ``skip``. Damaged images stop it.
+    """
+
+    train: str | tuple[str, ...]
+    test: str | tuple[str, ...] | None = None
+    size: Positive | tuple[Positive, Positive]
+    channels: Literal[1, 3] = 3
+    fit: Fit = "stretch"
+    label: str = "label"
+    classes: Positive | tuple[str, ...] | None = None
+    unreadable: Literal["stop", "skip"] = "stop"
+
+    def signature(self, place: Place) -> Signature:
+        reader = self.open("train", place)
+        if not len(reader):
+            raise _wrong("empty-data", f"the shards of `{_said(self.train)}` hold no samples", "train")
+        sizes, notes, highest = {"train": len(reader)}, reader.notes, int(reader.y.max())
+        if self.test is not None:
+            test = self.open("test", place)
+            notes += test.notes
+            if len(test):
+                sizes["test"], highest = len(test), max(highest, int(test.y.max()))
+        names = self.classes if isinstance(self.classes, tuple) else None
+        return Signature(
+            input=TensorType(self._shape()),
+            target=TensorType((), "int"),
+            classes=self._count or (place.known.classes if place.known is not None else None) or highest + 1,
+            class_names=names,
+            sizes=sizes,
+            scale=1 / 255,
+            notes=notes,
+        )
+
+    def open(self, split: Split, place: Place) -> ShardReader:
+        patterns = self.train if split == "train" else self.test
+        if patterns is None:
+            raise _wrong("missing-split", "`data.source.test` names no files", "test")
+        shards = [indexed(path, self.label) for path in _files(patterns, place, split)]
+        notes = self._judged(shards, split)
+        ids = [np.array([self._id(text, s.path, split) for text in s.labels], np.int64)[s.label] for s in shards]
+        return ShardReader(shards, np.concatenate(ids), self._shape(), self.fit, notes)
+
+    def load(self, split: Split, place: Place) -> Samples:
+        reader = self.open(split, place)
+        return Samples(reader.take(np.arange(len(reader))), reader.y)
+
+    def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
+        """Images converted and resized like the data set's."""
+        return read_images(files, self._shape(), self.fit)
+
+    def _shape(self) -> tuple[int, int, int]:
+        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
+        return height, width, self.channels
+
+    @property
+    def _count(self) -> int | None:
+        return len(self.classes) if isinstance(self.classes, tuple) else self.classes
+
+    def _id(self, text: str, path: str, split: Split) -> int:
+        """The class id that a label means."""
+        if isinstance(self.classes, tuple) and text in self.classes:
+            return self.classes.index(text)
+        if not text.isdecimal() or not text.isascii():
+            names = self.classes if isinstance(self.classes, tuple) else ()
+            hint = did_you_mean(text, names) or "Name the classes in `classes`, in the order of their ids."
+            raise _wrong("wrong-label", f"`{path}` has the label `{text}`; labels are class ids from 0", split, hint)
+        if self._count is not None and int(text) >= self._count:
+            said = (
+                f"`{path}` has the label `{text}`, but labels of {self._count} classes go from 0 to {self._count - 1}"
+            )
+            raise _wrong("label-out-of-range", said, split)
+        return int(text)
+
+    def _judged(self, shards: list[Shard], split: Split) -> tuple[str, ...]:
+        """What is to be said of members that are no samples.
+
+        Raises:
+            DlrunError: ``incomplete-shard`` for those that should be, unless they are to be left out.
+        """
+        count: Counter[str] = Counter()
+        where: dict[str, list[str]] = {}
+        for shard in shards:
+            for fault, number in shard.faults.items():
+                what = "files cut off or damaged" if fault.startswith("the file") else fault
+                count[what] += number
+                after = fault.partition(" after ")[2]
+                where.setdefault(what, []).append(f"`{shard.path}`" + (f" after {after}" if after else ""))
+        notes = []
+        for what, files in where.items():
+            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            said = f"the {split} shards have {count[what]:,} {what}: in {', '.join(files[:_NAMED])}{more}"
+            if self.unreadable == "stop" and "passed over" not in what:
+                hint = "Write them again, or leave out what is incomplete with `unreadable: skip`."
+                raise _wrong("incomplete-shard", said, split, hint)
+            notes.append(said[0].upper() + said[1:] + ".")
+        return tuple(notes)
+
+
+class ShardReader(Reader):
+    """Samples of several shards, read and decoded when taken."""
+
+    def __init__(
+        self, shards: list[Shard], y: np.ndarray, shape: tuple[int, int, int], fit: Fit, notes: tuple[str, ...]
+    ) -> None:
+        self._y = y
+        self.notes = notes
+        self.shape = shape
+        self.fit = fit
+        self._paths = [s.path for s in shards]
+        self._starts = np.concatenate([[0], np.cumsum([len(s.offset) for s in shards])])
+        self._offset = np.concatenate([s.offset for s in shards])
+        self._size = np.concatenate([s.size for s in shards])
+
+    @property
+    def y(self) -> np.ndarray:
+        return self._y
+
+    def __len__(self) -> int:
+        return len(self._y)
+
+    def name(self, row: int) -> str:
+        """A sample's shard and the name of its image there."""
+        path = self._path(row)
+        return f"{path}:{name_at(path, int(self._offset[row]))}"
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), *self.shape), np.uint8)
+        order = np.argsort(rows, kind="stable")  # as they lie in the files
+
+        def read(number: int) -> None:
+            place = order[number]
+            out[place] = self._decoded(int(rows[place]))
+
+        each(len(rows), read)
+        return out
+
+    def _path(self, row: int) -> str:
+        return self._paths[int(np.searchsorted(self._starts, row, "right")) - 1]
+
+    def _decoded(self, row: int) -> np.ndarray:
+        data = read_at(self._path(row), int(self._offset[row]), int(self._size[row]))
+        try:
+            return decode_image(data, "", self.shape, self.fit)
+        except DlrunError as error:  # names are not kept; this one is worth reading
+            raise DlrunError(
+                error.code,
+                error.message.replace("``", f"`{self.name(row)}`", 1),
+                path=("data", "source"),
+                hint="Write the shard again without it.",
+            ) from error
+
+
+def _files(patterns: str | tuple[str, ...], place: Place, split: Split) -> list[Path]:
+    bases = [place.root] if place.root else [os.curdir, os.environ.get("DLRUN_DATA")]
+    found: list[Path] = []
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        for name in map(os.path.expanduser, expanded(pattern)):
+            if not any(c in name for c in "*?["):
+                found.append(locate(name, place, split))
+            elif some := matched(name, [Path(base).expanduser() for base in bases if base]):
+                found += map(Path, some)
+            else:
+                raise _wrong("missing-data", f"no file matches `{name}`", split, "Set `data.root`, or correct it.")
+    if not found:
+        raise _wrong("missing-data", f"`{_said(patterns)}` names no file", split, "Write `{000..009}` or a list.")
+    return found
+
+
+def _said(patterns: str | tuple[str, ...]) -> str:
+    return patterns if isinstance(patterns, str) else ", ".join(patterns)
+
+
+def _wrong(code: str, message: str, field: str, hint: str | None = None) -> DlrunError:
+    return DlrunError(code, f"{message}.", path=("data", "source", field), hint=hint)

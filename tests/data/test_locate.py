@@ -1,0 +1,80 @@
+"""Where files are looked for, and folders inside archives."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dlrun.data.locate import locate
+from dlrun.data.source import Place
+from dlrun.errors import DlrunError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("DLRUN_DATA", raising=False)
+
+
+def pack(root: Path, ending: str, inner: str) -> None:
+    """An archive ``flowers`` with ``train/rose/a.txt`` below the folder ``inner``."""
+    root.mkdir(exist_ok=True)
+    (root / "a.txt").write_text(ending)
+    member = f"{inner}train/rose/a.txt"
+    if ending == ".zip":
+        with zipfile.ZipFile(root / f"flowers{ending}", "w") as archive:
+            archive.write(root / "a.txt", member)
+    else:
+        with tarfile.open(root / f"flowers{ending}", "w:gz" if ending.endswith("gz") else "w") as archive:
+            archive.add(root / "a.txt", member)
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tgz", ".tar", ".zip"])
+@pytest.mark.parametrize("inner", ["flowers/", ""])
+def test_a_folder_in_an_archive_is_found(tmp_path: Path, ending: str, inner: str) -> None:
+    pack(tmp_path / "data", ending, inner)
+    found = locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    assert (found / "rose" / "a.txt").read_text() == ending
+    assert tmp_path / "cache" in found.parents and not (tmp_path / "data" / "flowers").exists()
+    (found / "rose" / "a.txt").write_text("kept")
+    again = locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    assert again == found and (again / "rose" / "a.txt").read_text() == "kept", "unpacked once"
+
+
+def test_a_folder_comes_before_an_archive_and_a_new_archive_is_unpacked_anew(tmp_path: Path) -> None:
+    pack(tmp_path / "data", ".tar", "")
+    first = locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    pack(tmp_path / "data", ".tar", "flowers/")
+    second = locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    assert first != second
+    (tmp_path / "data" / "flowers" / "train").mkdir(parents=True)
+    found = locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    assert found == tmp_path / "data" / "flowers" / "train"
+
+
+def test_an_archive_without_the_folder_does_not_stand_for_it(tmp_path: Path) -> None:
+    pack(tmp_path / "data", ".zip", "")
+    with pytest.raises(DlrunError) as caught:
+        locate("flowers/valid", Place(str(tmp_path / "data")), "test", folder=True)
+    assert caught.value.code == "missing-data" and caught.value.path == ("data", "source", "test")
+
+
+def test_a_broken_archive_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    pack(tmp_path / "data", ".tgz", "")
+    packed = tmp_path / "data" / "flowers.tgz"
+    packed.write_bytes(packed.read_bytes()[:-30])
+    with pytest.raises(DlrunError) as caught:
+        locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    assert caught.value.code == "corrupt-archive" and "flowers.tgz" in caught.value.message and packed.exists()
+    assert [p for p in (tmp_path / "cache").rglob("*") if p.is_dir() and p.name not in ("dlrun", "unpacked")] == []
+
+
+def test_an_example_comes_with_the_package_and_unknown_ones_are_listed() -> None:
+    found = locate("example:shapes/train", Place("/nowhere"), "train", folder=True)
+    assert sorted(p.name for p in found.iterdir()) == ["circle", "square", "triangle"]
+    with pytest.raises(DlrunError) as caught:
+        locate("example:forms/train", Place(), "train", folder=True)
+    assert caught.value.code == "missing-data" and "`example:shapes.zip`" in (caught.value.hint or "")
