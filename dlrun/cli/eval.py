@@ -12,7 +12,8 @@ EXAMPLES = """\
 dlrun eval outputs/mnist/RUN  # its best checkpoint, test split
 dlrun eval outputs/mnist/RUN/checkpoints/step-00000430  # one checkpoint
 dlrun eval outputs/mnist/RUN split=validation
-dlrun eval outputs/mnist/RUN backend=tensorflow  # not the backend that trained it"""
+dlrun eval outputs/mnist/RUN backend=tensorflow  # not the backend that trained it
+dlrun eval outputs/mnist/RUN --no-report  # the metrics alone"""
 
 
 def evaluate(
@@ -21,9 +22,16 @@ def evaluate(
         typer.Argument(metavar="RUN", help="A run directory or one of its checkpoints.", show_default=False),
     ] = None,
     overrides: Overrides = None,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Do not write RUN/eval/SPLIT-CHECKPOINT/report.html.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Evaluate a run, or one checkpoint of it.
+
+    The report is a folder below RUN/eval: a page with the figures of each class, the confusion matrix, the most
+    confident mistakes and the calibration (or of numbers the residuals and the largest errors), its pictures,
+    metrics.json, and predictions.jsonl with every sample's label and prediction.
 
     `split=` is `train`, `validation` or `test` (the default). Overrides such as `backend=`, `device=`
     or `data.root=` may differ from the run's own.
@@ -37,7 +45,7 @@ def evaluate(
     split, words = take(words, "split")
     from dlrun.run.evaluate import evaluate as evaluate_run
 
-    result = evaluate_run(Path(run), split=split or "test", overrides=words)
+    result = evaluate_run(Path(run), split=split or "test", overrides=words, report=not no_report)
     if json:
         render.print_json(
             {
@@ -48,21 +56,29 @@ def evaluate(
                 "samples": result.samples,
                 "of": result.of,
                 "metrics": result.metrics,
+                **({"undefined": result.undefined} if result.undefined else {}),
+                **({"report": {p.name: p for p in result.report}} if result.report else {}),
             }
         )
         return
-    render.table(("metric", "value"), render.scalars(result.metrics).items(), right=("value",))
+    values = {k: v for k, v in result.metrics.items() if v is None or k in render.scalars(result.metrics)}
+    rows = [(k, "undefined" if v is None else v) for k, v in values.items()]
+    render.table(("metric", "value"), rows, right=("value",))
     for name, value in result.metrics.items():
-        if name not in render.scalars(result.metrics):
+        if name not in values:
             render.line(f"{name}:")
             render.matrix(value)
+    for name, why in result.undefined.items():
+        render.line(f"`{name}` has no value: {why}.")
     capped = result.samples < result.of
     part, why = (f"{result.samples:,} of {result.of:,}", " (train.limit_batches)") if capped else (f"{result.of:,}", "")
     render.line(f"{part} samples of `{result.split}`{why} on {result.backend}, checkpoint {result.checkpoint.name}")
     where = quote(run)  # as given: a checkpoint that was named is the one to go on with
+    report = [(f"open {quote(str(result.report[0]))}", "where the model is wrong")] if result.report else []
     render.next_steps(
         [
-            (f"dlrun predict {where} image.png", "classify your own images"),
+            *report,
+            (f"dlrun predict {where} {result.file}", "predict files of your own"),
             (f"dlrun export {where} format=onnx", "write a model file that needs no dlrun"),
         ]
     )

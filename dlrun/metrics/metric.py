@@ -29,6 +29,8 @@ class Metric:
 
     kind: ClassVar[str] = ""
     better: ClassVar[Literal["higher", "lower"]] = "higher"
+    undefined: ClassVar[str] = ""
+    """When its value is None, if it ever is."""
 
     def names(self) -> tuple[str, ...]:
         """Keys of the scalars it reports, the main one first."""

@@ -24,11 +24,12 @@ class NumberMetric(Metric):
 
 
 class MeanError(Accumulator):
-    """The mean over all elements of |x - y|^power, and its root."""
+    """The mean over all elements of |x - y|^power, or its root."""
 
-    def __init__(self, name: str, power: int) -> None:
+    def __init__(self, name: str, power: int, root: bool = True) -> None:
         self.name = name
         self.power = power
+        self.root = root
         self.total = 0.0
         self.elements = 0
 
@@ -39,7 +40,7 @@ class MeanError(Accumulator):
 
     def result(self) -> dict[str, Any]:
         mean = self.total / self.elements if self.elements else 0.0
-        return {self.name: mean ** (1 / self.power)}
+        return {self.name: mean ** (1 / self.power) if self.root else mean}
 
 
 class Explained(Accumulator):
@@ -89,6 +90,27 @@ class MeanAbsoluteError(NumberMetric):
 
     def start(self, classes: int | None) -> Accumulator:
         return MeanError(self.kind, 1)
+
+
+@metrics("mse")
+class MeanSquaredError(NumberMetric):
+    """Mean squared error.
+
+    M = mean over elements of (x - y)^2, with x the outputs and y the targets.
+
+    Args: none.
+
+    Shapes: outputs (N, *), targets (N, *); or outputs (N, 1), targets (N,) -> scalar.
+    Weights: none.
+    Errors: metric-needs-numbers.
+    Differs: nothing.
+    Source: none.
+    """
+
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+
+    def start(self, classes: int | None) -> Accumulator:
+        return MeanError(self.kind, 2, root=False)
 
 
 @metrics("rmse")
