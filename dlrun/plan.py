@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from dlrun.data.pipeline import Pipeline
+from dlrun.data.preprocessing import Preprocessing
 from dlrun.data.source import Signature
-from dlrun.graph import Graph, Node, Weight
+from dlrun.data.transforms import Transform, combined
+from dlrun.graph import Graph, Node, TensorType, Weight
 from dlrun.initializers import fans, initialize
 from dlrun.recipe import Recipe
 from dlrun.update import Update, updates
@@ -21,7 +26,6 @@ class Plan:
         recipe: The typed recipe.
         signature: What is known of the data.
         graph: The model.
-        affine: Preprocessing as (multiplier, offset) per channel, float64.
         train_samples: Samples left for training after the validation split.
         validation_samples: Samples held out.
         steps_per_epoch: Updates per epoch, after ``train.limit_batches``.
@@ -30,10 +34,41 @@ class Plan:
     recipe: Recipe
     signature: Signature
     graph: Graph
-    affine: tuple[np.ndarray, np.ndarray]
     train_samples: int
     validation_samples: int
     steps_per_epoch: int
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """From stored samples to what the model reads; the recipe's transforms must be fitted."""
+        return Pipeline(
+            self.recipe.seed,
+            self.recipe.data.augment,
+            self.preprocessing,
+            self.input_dtype,
+            self.array_dtype,
+            self.signature.classes if self.mixes else None,
+            self.signature.top,
+        )
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to every value; the recipe's transforms must be fitted."""
+        signature = self.signature
+        return combined(self.recipe.data.preprocess, signature.scale, signature.numbers)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training mixes samples, so that its labels are shares of classes."""
+        return any(augmentation.mixes for augmentation in self.recipe.data.augment)
+
+    @property
+    def train_target(self) -> TensorType:
+        """Type of one label in training."""
+        if not self.mixes:
+            return self.signature.target
+        assert self.signature.classes is not None
+        return TensorType((self.signature.classes,))
 
     @property
     def total_steps(self) -> int:
@@ -54,6 +89,11 @@ class Plan:
     def input_dtype(self) -> str:
         """numpy dtype of the samples that the model reads: int64 for ids, else as ``array_dtype``."""
         return "int64" if self.graph.input.dtype == "int" else self.array_dtype
+
+    def with_preprocess(self, chain: tuple[Transform, ...]) -> Plan:
+        """The same plan with these transforms of values."""
+        data = dataclasses.replace(self.recipe.data, preprocess=chain)
+        return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, data=data))
 
     def check_labels(self, y: np.ndarray) -> None:
         """Raise DlrunError, ``label-out-of-range``, unless what is minimised can read these labels (N, *)."""

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+from dlrun.data.augmentation import Augmentation
+from dlrun.data.remote import RemoteFile
 from dlrun.data.source import Source
 from dlrun.data.transforms import Transform
 from dlrun.graph.architecture import Model
@@ -53,25 +55,37 @@ class Data:
         source: The data set.
         root: Folder of data files; without it ``DLRUN_DATA``, then the user's cache folder.
         download: Whether missing files may be fetched.
+        files: Files to fetch by URL before the source looks for its own.
         batch_size: Samples per update; the last batch of an epoch may be smaller.
         eval_batch_size: Samples per forward pass in evaluation.
         validation: Samples of the training split held out: a count, or a share below 1.
         shuffle: Whether each epoch has an order of its own.
+        sampling: `natural` visits each training sample once in an epoch; `balanced` draws as many with replacement,
+            each class as often; so does a list of shares, one for each class.
+        last_batch: Whether an epoch's last batch is used where it is smaller, or dropped.
         preprocess: Transforms of every sample, in order.
+        augment: Random changes to training samples, in order, before `preprocess`.
         memory_mb: Data sets up to this size stay in memory (on the device) whole.
         prefetch: Batches prepared ahead when a data set is streamed.
+        workers: Processes that prepare them; 0 for a thread of this one. As many as there are cores, at most 4, when
+            left out and samples are read from files while training. The batches are the same.
     """
 
     source: Source
     root: str | None = None
     download: bool = True
+    files: tuple[RemoteFile, ...] = ()
     batch_size: Positive = 128
     eval_batch_size: Positive = 1000
     validation: Annotated[int, Ge(0)] | Annotated[float, Ge(0), Lt(1)] = 0
     shuffle: bool = True
+    sampling: Literal["natural", "balanced"] | tuple[Annotated[float, Ge(0)], ...] = "natural"
+    last_batch: Literal["keep", "drop"] = "keep"
     preprocess: tuple[Transform, ...] = ()
+    augment: tuple[Augmentation, ...] = ()
     memory_mb: Positive = 2048
     prefetch: Positive = 4
+    workers: Annotated[int, Ge(0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,6 +138,7 @@ def _joined(known: Key | None, other: Key) -> Key:
 
 def registries() -> dict[str, Registry[Any]]:
     """What there is to choose from, by the heading of its page."""
+    from dlrun.data.augmentation import augmentations
     from dlrun.data.source import sources
     from dlrun.data.transforms import transforms
     from dlrun.graph import layers, models
@@ -156,6 +157,7 @@ def registries() -> dict[str, Registry[Any]]:
         "initializers": initializers,
         "metrics": metrics,
         "transforms": transforms,
+        "augmentations": augmentations,
         "sources": sources,
     }
 

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from dlrun.data.checks import check_data, seen, split_sizes
+from dlrun.data.remote import fetch_files
 from dlrun.data.source import Place, Signature
-from dlrun.data.transforms import combined_affine
 from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.graph import Graph, Layer, LayerList, Model, TensorType, draft_mistakes
 from dlrun.graph import build_model as build
@@ -21,18 +22,24 @@ from dlrun.models.tokens import Tokens
 from dlrun.phases import check_phases
 from dlrun.plan import Plan
 from dlrun.recipe import Data, Recipe
-from dlrun.tasks.task import Task, tasks
+from dlrun.tasks.task import task_of
 from dlrun.update import ruled
 
 
-def signature_of(data: Data) -> Signature:
+def signature_of(data: Data, known: Signature | None = None) -> Signature:
     """What is known of the recipe's data without loading it.
+
+    Args:
+        data: The recipe's section.
+        known: What a run found in its training data.
 
     Raises:
         DlrunError: When files are there but wrong, or missing and not fetchable.
     """
     try:
-        return data.source.signature(Place(data.root, data.download))
+        fetched = fetch_files(data.files, data.root, data.download)
+        signature = data.source.signature(Place(fetched.root, data.download, known))
+        return dataclasses.replace(signature, notes=(*fetched.notes, *signature.notes))
     except DlrunError as error:
         error.path = error.path or ("data", "source")
         raise
@@ -65,17 +72,17 @@ M = TypeVar("M", bound=Model)
 
 
 def _widened(model: M, signature: Signature, task: str) -> M:
-    """The model with a classifier's last layer as wide as there are classes."""
-    classifies = tasks.get(task, ("task",)).classifies
-    if isinstance(model, LayerList) and classifies and model.layers and signature.classes is not None:
-        filled: dict[str, Any] = {"layers": (*model.layers[:-1], _with_width(model.layers[-1], signature.classes))}
+    """The model with a last layer as wide as the task wants it."""
+    width = task_of(task).width(signature)
+    if isinstance(model, LayerList) and model.layers and width is not None:
+        filled: dict[str, Any] = {"layers": (*model.layers[:-1], _with_width(model.layers[-1], width))}
         return dataclasses.replace(model, **filled)
     return model
 
 
-def _with_width(layer: Layer, classes: int) -> Layer:
+def _with_width(layer: Layer, width: int) -> Layer:
     if isinstance(layer, Dense) and layer.units is None:
-        filled: dict[str, Any] = {"units": classes}
+        filled: dict[str, Any] = {"units": width}
         return dataclasses.replace(layer, **filled)
     return layer
 
@@ -93,7 +100,7 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
     """
     errors: list[DlrunError] = []
     signature = signature or signature_of(recipe.data)
-    graph = graph or build_model(recipe.model, signature, recipe.task)
+    graph = graph or build_model(recipe.model, _seen(recipe.data, signature), recipe.task)
     if isinstance(recipe.model, Native):
         graph, wrong = for_backend(graph, recipe.model, recipe.backend.name, recipe.seed)
     else:
@@ -101,9 +108,9 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
         wrong += missing_forms(graph, recipe.backend.name)
         wrong += _wrong_weights(recipe.model.weights, graph)
     errors += wrong
-    train, validation = _split_sizes(recipe.data, signature, errors)
-    _check_transforms(recipe.data, signature, errors)
-    _check_task(tasks.get(recipe.task, ("task",)), signature, graph, errors)
+    train, validation = split_sizes(recipe.data, signature, errors)
+    check_data(recipe.data, signature, errors)
+    errors += task_of(recipe.task).check(dataclasses.replace(signature, input=graph.input), graph.output)
     outputs = dict(zip(recipe.model.outputs or graph.outputs, graph.output_types, strict=True))
     errors += _minimised(recipe, graph, outputs, signature)
     for i, metric in enumerate(recipe.metrics):
@@ -113,15 +120,22 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
             error.path = ("metrics", i, *error.path[1:])
             errors.append(error)
     _check_train(recipe, train, validation, errors)
-    steps = math.ceil(train / recipe.data.batch_size)
+    batches = train / recipe.data.batch_size
+    steps = math.floor(batches) if recipe.data.last_batch == "drop" else math.ceil(batches)
     if recipe.train.limit_batches is not None:
         steps = min(steps, recipe.train.limit_batches)
     _check_batches(recipe, graph, train, steps, errors)
     _check_warmup(recipe, steps * recipe.train.epochs, errors)
     if errors:
         raise DlrunErrors(errors)
-    affine = combined_affine(recipe.data.preprocess, signature.scale, signature.input.shape[-1])
-    return Plan(recipe, signature, graph, affine, train, validation, steps)
+    return Plan(recipe, signature, graph, train, validation, steps)
+
+
+def _seen(data: Data, signature: Signature) -> Signature:
+    try:
+        return seen(data, signature)
+    except DlrunError as error:
+        raise DlrunErrors([error]) from None
 
 
 def _wrong_weights(wanted: Pretrained | None, graph: Graph) -> list[DlrunError]:
@@ -166,8 +180,17 @@ def _minimised(
                 hint=f"Use a loss with `ignore_index: {label}`, such as `softmax_cross_entropy`.",
             )
         ]
+    mixing = next((i for i, a in enumerate(recipe.data.augment) if a.mixes), None)
     try:
         recipe.loss.check_outputs(outputs, signature.target, signature.classes)
+        if mixing is not None and signature.classes is not None:
+            try:
+                recipe.loss.check_outputs(outputs, TensorType((signature.classes,)), signature.classes)
+            except DlrunError as error:
+                kind = recipe.data.augment[mixing].kind
+                error.path = ("data", "augment", mixing, kind)
+                error.hint = f"`{kind}` gives each sample shares of classes; `softmax_cross_entropy` reads them."
+                raise
     except DlrunErrors as several:
         return list(several.errors)
     except DlrunError as error:
@@ -175,65 +198,6 @@ def _minimised(
             error.path = next(node.path for node in graph.nodes if node.name == graph.outputs[0])
         return [error]
     return []
-
-
-def _split_sizes(data: Data, signature: Signature, errors: list[DlrunError]) -> tuple[int, int]:
-    samples = signature.sizes.get("train", 0)
-    if samples == 0:
-        errors.append(DlrunError("empty-data", "the training split has no samples.", path=("data", "source")))
-        return 0, 0
-    held = data.validation if isinstance(data.validation, int) else round(data.validation * samples)
-    if held >= samples:
-        errors.append(
-            DlrunError(
-                "validation-too-large",
-                f"`{data.validation}` samples for validation leave none of {samples} for training.",
-                path=("data", "validation"),
-                hint="Use a smaller count, or a share below 1 such as 0.1.",
-            )
-        )
-        return samples, 0
-    return samples - held, held
-
-
-def _check_transforms(data: Data, signature: Signature, errors: list[DlrunError]) -> None:
-    x: TensorType = signature.input
-    for i, transform in enumerate(data.preprocess):
-        try:
-            x = transform.infer(x)
-        except DlrunError as error:
-            error.path = ("data", "preprocess", i, transform.kind, *error.path)
-            errors.append(error)
-
-
-def _check_task(task: type[Task], signature: Signature, graph: Graph, errors: list[DlrunError]) -> None:
-    if task.pictures and (graph.output.rank != 3 or graph.output.shape[-1] not in (1, 3)):
-        errors.append(
-            DlrunError(
-                "wrong-task",
-                f"`{task.kind}` needs an answer of shape (N, height, width, 1 or 3), the model's is {graph.output}.",
-                path=("task",),
-                hint="Name the image first in `model.outputs`.",
-            )
-        )
-    if task.kind in ("image_classification", "image_generation") and signature.input.rank != 3:
-        errors.append(
-            DlrunError(
-                "wrong-task",
-                f"`{task.kind}` needs images of shape (N, height, width, channels), the data has {signature.input}.",
-                path=("task",),
-                hint="Use `task: classification` for samples of any shape.",
-            )
-        )
-    if task.classifies and signature.classes is None:
-        errors.append(
-            DlrunError(
-                "wrong-task",
-                f"`{task.kind}` needs class ids, the data's labels are {signature.target}.",
-                path=("task",),
-                hint="Use `task: regression`.",
-            )
-        )
 
 
 def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[DlrunError]) -> None:

@@ -85,7 +85,7 @@ def test_updates_of_an_epoch(batch: int, limit: int | None, validation: float, s
 
 def test_preprocessing_is_one_multiplier_and_offset() -> None:
     found = plan(data=data(preprocess=(transforms.get("normalize")(mean=0.5, std=0.25),)))
-    multiplier, offset = found.affine
+    multiplier, offset = found.preprocessing.multiplier, found.preprocessing.offset
     np.testing.assert_allclose(np.array([0, 255]) * multiplier + offset, [-2, 2], rtol=1e-15)
 
 

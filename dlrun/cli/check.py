@@ -152,6 +152,7 @@ def _summary(composed: Composed) -> dict[str, Any]:
             "train_samples": plan.train_samples,
             "validation_samples": plan.validation_samples,
             "test_samples": plan.signature.sizes.get("test", 0),
+            "augment": [a.kind for a in recipe.data.augment],
         },
         "layers": layer_rows(plan.graph),
         "parameters": plan.graph.parameters if known else None,
@@ -254,6 +255,8 @@ def _draw(composed: Composed, weights: list[str]) -> None:
         ("optimizer", f"{_said(recipe.optimizer)}, schedule {_said(recipe.schedule)}"),
         ("backend", f"{recipe.backend.name} on {recipe.device.name}, {recipe.precision}, seed {recipe.seed}"),
     ]
+    if recipe.data.augment:
+        facts.insert(1, ("augment", ", ".join(map(_said, recipe.data.augment))))
     if graph.frozen:
         facts.insert(0, ("parameters", f"{graph.parameters:,} trained + {graph.frozen:,} frozen"))
     facts += [("weights", line) for line in weights]

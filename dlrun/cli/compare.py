@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlrun.cli.arguments import ConfigDir, Json, split_words, take, with_recipe
+from dlrun.cli.bar import bar
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def compare(
     from dlrun.compare.keep import keep_report
 
     overrides = with_recipe(words)
-    with _watch(quiet) as tell:
+    with bar(quiet) as tell:
         report = compare_backends(
             overrides, tell, config_dir=config_dir, dtypes=_DTYPES[dtype], steps=steps, seeds=seeds, speed=speed
         )
@@ -200,28 +200,3 @@ def _draw_runs(compared: ComparedRuns, folder: Path) -> None:
             (f"dlrun eval {b}", "the other run on the test split"),
         ]
     )
-
-
-@contextmanager
-def _watch(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal, a line for each thing that begins elsewhere; on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from dlrun.cli import render
-
-    console = render.stderr()
-    live = console.is_terminal and not console.is_dumb_terminal
-    if quiet or not live:
-        begun: set[str] = set()
-
-        def line(what: str, done: int, of: int) -> None:
-            if what not in begun and not quiet:
-                begun.add(what)
-                render.note(what)
-
-        yield line
-        return
-    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)

@@ -28,7 +28,7 @@ def layers(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List layers, architectures, losses, optimizers and the like, or explain one."""
+    """List layers, losses, optimizers and the like, or explain one."""
     if write is not None:
         _write(write, json)
     elif name is not None:

@@ -42,7 +42,7 @@ def predict(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Predict image files with a trained run.
+    """Predict files with a trained run.
 
     Draws a table and writes every prediction to a file. A file that cannot be read is reported, the others are
     predicted, and the exit code is 1.
@@ -96,14 +96,13 @@ def _csv(predictions: Sequence[Prediction]) -> str:
     import csv
     import io
 
-    runners_up = max((len(p.top) for p in predictions), default=1) - 1
-    columns = [name for i in range(2, runners_up + 2) for name in (f"label_{i}", f"score_{i}")]
+    columns = list(dict.fromkeys(name for p in predictions for name in p.answer.cells))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", "score", *columns])
+    writer.writerow(["file", *columns])
     for p in predictions:
-        others = [cell for label, score in p.top[1:] for cell in (label, repr(score))]
-        writer.writerow([p.file, p.label, "" if p.score is None else repr(p.score), *others])
+        cells = [p.answer.cells.get(name) for name in columns]
+        writer.writerow([p.file, *(repr(c) if isinstance(c, float) else c for c in cells)])
     return text.getvalue()
 
 
@@ -114,8 +113,7 @@ def _jsonl(predictions: Sequence[Prediction]) -> str:
 
 
 def _as_dict(p: Prediction) -> dict[str, object]:
-    top = [{"label": label, "score": score} for label, score in p.top]
-    return {"file": p.file, "label": p.label, "score": p.score, "top": top}
+    return {"file": p.file, **p.answer.said}
 
 
 def _report(
@@ -131,11 +129,10 @@ def _report(
         errors = [{**error.as_dict(), "file": str(file)} for file, error in unread.items()]
         render.print_json({"file": target, "predictions": [_as_dict(p) for p in predictions], "errors": errors})
         return
-    rows = [
-        (p.file, p.label, p.score, ", ".join(f"{label} {score:.3f}" for label, score in p.top[1:3]))
-        for p in predictions[:_ROWS]
-    ]
-    render.table(("file", "label", "score", "next best"), rows, right=("score",))
+    columns = list(predictions[0].answer.shown)
+    numbers = [name for name in columns if isinstance(predictions[0].answer.shown[name], float)]
+    rows = [(p.file, *p.answer.shown.values()) for p in predictions[:_ROWS]]
+    render.table(("file", *columns), rows, right=numbers)
     if len(predictions) > _ROWS:
         render.line(f"… and {len(predictions) - _ROWS:,} more")
     missing = f"; {len(unread):,} could not be read" if unread else ""

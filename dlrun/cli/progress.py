@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ from rich.text import Text
 from dlrun.cli import render
 from dlrun.run import events
 
+_LONG_WAIT = 0.05
+"""Share of an epoch."""
 _BAR_INTERVAL_S = 0.15
 _LINE_INTERVAL_S = 10.0
 
@@ -95,7 +97,7 @@ class Lines:
         numbers = "  ".join(f"{k} {render.number(v)}" for k, v in render.outcomes(event.metrics).items())
         best = ("  best", "green") if event.best else ""
         text = f"{self._epoch_text(event.epoch)}  {numbers}  {render.duration(event.seconds)}"
-        self._console.print(Text.assemble(text, best))
+        self._console.print(Text.assemble(text, best, (_waiting(event.metrics), "yellow")))
 
     def _epoch_text(self, epoch: int) -> str:
         total = self._start.epochs if self._start else epoch
@@ -112,6 +114,12 @@ class Lines:
         pace = (time.monotonic() - self._begun) / (event.step - self._start.step)
         left = self._start.epochs * self._start.steps_per_epoch - event.step
         return render.duration(max(left, 0) * pace)
+
+
+def _waiting(metrics: Mapping[str, Any]) -> str:
+    """What part of an epoch passed without a batch to train on, where it was much."""
+    share = metrics.get("data_wait_seconds", 0.0) / (metrics.get("train_seconds") or 1.0)
+    return f"  waits for data {share:.0%}" if share > _LONG_WAIT else ""
 
 
 class Bar(Lines):

@@ -104,7 +104,12 @@ def _train(
     from dlrun.cli.progress import watch
     from dlrun.config import compose
 
-    composed = compose(words, config_dir=config_dir, smoke=smoke)
+    known = None
+    if resume is not None:
+        from dlrun.run.fitted import known_of
+
+        known = known_of(Path(resume))
+    composed = compose(words, config_dir=config_dir, smoke=smoke, known=known)
     from dlrun.run.train import train as run
 
     with watch(quiet=quiet) as listener:
@@ -112,7 +117,10 @@ def _train(
     if json:
         render.print_json({**_summary(result), "monitor": monitored(composed.recipe, result.metrics)})
     else:
-        _report(result, quiet, _capped(composed.plan, result.metrics), carried(config_dir))
+        from dlrun.tasks.task import task_of
+
+        file = task_of(composed.recipe.task).file
+        _report(result, quiet, _capped(composed.plan, result.metrics), carried(config_dir), file)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -148,7 +156,7 @@ def _capped(plan: Plan, metrics: Mapping[str, Any]) -> str:
     return f"Evaluated on {' and '.join(parts)} (train.limit_batches)" if parts else ""
 
 
-def _report(result: TrainResult, quiet: bool, capped: str, flags: list[str]) -> None:
+def _report(result: TrainResult, quiet: bool, capped: str, flags: list[str], file: str) -> None:
     from shlex import join, quote
 
     from dlrun.cli import render
@@ -170,7 +178,7 @@ def _report(result: TrainResult, quiet: bool, capped: str, flags: list[str]) -> 
         return
     answers = [
         (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
-        (f"dlrun predict {run} image.png", "classify your own images"),
+        (f"dlrun predict {run} {file}", "predict files of your own"),
     ]
     if (result.directory / "samples").is_dir():
         render.line(f"Pictures of each epoch: {result.directory / 'samples'}")

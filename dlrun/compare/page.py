@@ -7,13 +7,16 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dlrun.report.page import folded, heading
+from dlrun.report.page import page as framed
+
+__all__ = ["escape", "folded", "heading", "number", "page", "paragraph", "picture", "table"]
+
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem } th, td { padding: .15rem .8rem .15rem 0; text-align: right }
-th { border-bottom: 1px solid #999 } th:first-child, td:first-child { text-align: left }
-.pass { color: #16722f } .fail { color: #b3261e; font-weight: bold } code { font-size: 90% }
-svg { max-width: 100%; height: auto }
-details { margin-bottom: 1.5rem }
+:root { --pass: #16722f; --fail: #b3261e }
+@media (prefers-color-scheme: dark) { :root { --pass: #6cc784; --fail: #ff8a80 } }
+th:first-child, td:first-child { text-align: left }
+.pass { color: var(--pass) } .fail { color: var(--fail); font-weight: bold }
 """
 
 Row = Sequence[Any]
@@ -21,13 +24,7 @@ Row = Sequence[Any]
 
 def page(title: str, parts: Iterable[str]) -> bytes:
     """A page of parts made by the functions below."""
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    return "\n".join([head, f"<h1>{escape(title)}</h1>", *parts, "</html>", ""]).encode()
-
-
-def heading(text: str) -> str:
-    """A section's heading."""
-    return f"<h2>{escape(text)}</h2>"
+    return framed(title, parts, _STYLE)
 
 
 def paragraph(text: str) -> str:
@@ -43,12 +40,7 @@ def table(columns: Row, rows: Iterable[Row]) -> str:
     """A table."""
     head = "".join(f"<th>{escape(str(c))}</th>" for c in columns)
     body = "".join("<tr>" + "".join(_cell(c) for c in row) + "</tr>\n" for row in rows)
-    return f"<table><tr>{head}</tr>\n{body}</table>"
-
-
-def folded(summary: str, content: str) -> str:
-    """Content that opens on a click."""
-    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+    return f'<div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
 
 
 def picture(svg: bytes) -> str:

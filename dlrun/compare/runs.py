@@ -12,7 +12,7 @@ from dlrun.errors import DlrunError
 from dlrun.run import checkpoint
 from dlrun.run.directory import RunDirectory, chosen_checkpoint, open_run
 
-_UNTOLD = {"kind", "step", "epoch", "learning_rate", "train_seconds", "samples_per_s", "elapsed"}
+_UNTOLD = {"kind", "step", "epoch", "learning_rate", "train_seconds", "data_wait_seconds", "samples_per_s", "elapsed"}
 
 
 @dataclass(frozen=True)

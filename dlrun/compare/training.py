@@ -27,13 +27,13 @@ class Training:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        self.feed = Feed(plan)
+        self.plan = plan = self.feed.fit()
         self.engine = load_backend(plan.recipe.backend.name).compile(plan)
         loaded = start(plan)
         self.weights = plan.initial_weights() | ({} if loaded is None else loaded[0])
         if loaded is not None:
             self.engine.restore(EngineState(self.weights))
-        self.feed = Feed(plan)
         self._epoch, self._order = -1, np.arange(0)
         if self.feed.resident:
             self.engine.attach(self.feed.x, self.feed.y)

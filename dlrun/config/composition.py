@@ -67,7 +67,13 @@ class Composed:
 
 
 def compose(
-    overrides: Sequence[str], *, config_dir: str | None = None, smoke: bool = False, check_installed: bool = True
+    overrides: Sequence[str],
+    *,
+    config_dir: str | None = None,
+    smoke: bool = False,
+    check_installed: bool = True,
+    known: Signature | None = None,
+    read_data: bool = True,
 ) -> Composed:
     """Compose groups, recipe and overrides into a checked recipe.
 
@@ -76,6 +82,8 @@ def compose(
         config_dir: The user's own folder of groups and recipes.
         smoke: Whether to shorten the run to a dry one.
         check_installed: Whether a backend that is not installed is a mistake.
+        known: What a run found in its training data.
+        read_data: Whether the data is looked at even where it is known.
 
     Raises:
         DlrunErrors: Every mistake found, each with its place.
@@ -91,7 +99,7 @@ def compose(
     applied = apply(assembled.tree, values)
     if smoke:
         _shorten(assembled.tree, applied)
-    composition = _Composition(assembled, applied, check_installed)
+    composition = _Composition(assembled, applied, check_installed, known, read_data)
     recipe, plan = composition.run()
     full = values_of(recipe)
     return Composed(
@@ -99,7 +107,7 @@ def compose(
         plan,
         full,
         _origins(full, assembled.tree),
-        (*assembled.notes, *applied.notes),
+        (*assembled.notes, *applied.notes, *plan.signature.notes),
         tuple(overrides),
         shown(assembled.recipe.path),
         composition.place,
@@ -131,7 +139,14 @@ _TARGET = ("model", "target")
 class _Composition:
     """Typing, data signature, references and plan, with all that goes wrong on the way."""
 
-    def __init__(self, assembled: Assembled, applied: Applied, check_installed: bool) -> None:
+    def __init__(
+        self,
+        assembled: Assembled,
+        applied: Applied,
+        check_installed: bool,
+        known: Signature | None,
+        read_data: bool,
+    ) -> None:
         self.tree = assembled.tree
         self.file = assembled.recipe.path
         self.errors = list(applied.errors)
@@ -140,6 +155,9 @@ class _Composition:
         extended = self.tree.child("extensions")
         self.typing = Typing(extended is not None and bool(extended.value))
         self.no_task = False
+        self.known, self.read_data = known, read_data
+        self.stored = known
+        """The signature of samples before augmentations and transforms."""
 
     def run(self) -> tuple[Recipe, Plan]:
         self._defaults()
@@ -180,6 +198,7 @@ class _Composition:
                 self.no_task = True
 
     def _data(self, built: dict[str, Any]) -> Signature | None:
+        from dlrun.data.checks import seen
         from dlrun.resolve import signature_of
 
         node = self.tree.child("data")
@@ -191,8 +210,12 @@ class _Composition:
         data = self.typing.drafts.get(("data",)) if built["data"] is BROKEN else built["data"]
         if data is None:
             return None
+        signature = self.known
         try:
-            return signature_of(data)
+            if signature is None or self.read_data:
+                signature = signature_of(data, signature)
+            self.stored = signature
+            return seen(data, signature)
         except DlrunErrors as several:
             self.errors += several.errors
         except DlrunError as error:
@@ -207,6 +230,8 @@ class _Composition:
                 known["data", "classes"] = signature.classes
             if signature.vocabulary is not None:
                 known["data", "vocabulary"] = signature.vocabulary
+            if signature.columns:
+                known["data", "columns"] = [column.ids for column in signature.columns]
         for key, node in self.tree.value.items():
             if key != "data":
                 self.errors += interpolate.resolve(node, (key,), self.tree, known)
@@ -246,7 +271,7 @@ class _Composition:
             except UnusedLayers as unused:  # all else can be looked at
                 self.errors += unused.errors
                 graph = unused.graph
-            return resolve(recipe, signature, graph) if recipe is not None else None
+            return resolve(recipe, self.stored, graph) if recipe is not None else None
         except DlrunErrors as several:
             self.errors += several.errors
         except DlrunError as error:

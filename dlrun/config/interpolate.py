@@ -11,7 +11,12 @@ from dlrun.config.written import plain
 from dlrun.errors import DlrunError, Path, did_you_mean, dotted
 from dlrun.recipe import Recipe
 
-FROM_DATA: tuple[Path, ...] = (("data", "classes"), ("data", "vocabulary"), ("data", "input_shape"))
+FROM_DATA: tuple[Path, ...] = (
+    ("data", "classes"),
+    ("data", "vocabulary"),
+    ("data", "input_shape"),
+    ("data", "columns"),
+)
 """Keys that no recipe writes: they are read from the data."""
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 _UNRESOLVED = "\0unresolved\0"
@@ -122,6 +127,8 @@ def _missing_key(text: str, message: str, config: Any, path: Path) -> DlrunError
         hint = "These data have no classes; write the number itself."
     if key == "data.vocabulary":
         hint = "These data hold no ids; with `dtype: int` in `data.source` they do."
+    if key == "data.columns":
+        hint = "These data are no rows of a table; those of `source: table` are."
     return DlrunError("interpolation", f"`{text}` refers to `{key}`, which does not exist.", hint=hint or None)
 
 

@@ -7,6 +7,7 @@ import types
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from dlrun.data.augmentation import Augmentation, augmentations
 from dlrun.data.source import Source, sources
 from dlrun.data.transforms import Transform, transforms
 from dlrun.graph.architecture import Model, models
@@ -25,6 +26,7 @@ REGISTRIES: dict[type, Registry[Any]] = {
     Optimizer: optimizers,
     Schedule: schedules,
     Transform: transforms,
+    Augmentation: augmentations,
     Metric: metrics,
     Layer: layers,
     Model: models,

@@ -9,15 +9,20 @@ from typing import Literal
 
 import numpy as np
 
+from dlrun.data.checks import check_missing
+from dlrun.data.crew import Crew, Job, available_cores
+from dlrun.data.pipeline import Batch
+from dlrun.data.portable import encode
 from dlrun.data.prefetch import prefetched
-from dlrun.data.source import Place, Reader, Split
-from dlrun.data.transforms import apply
+from dlrun.data.remote import fetch_files
+from dlrun.data.sampling import order_of
+from dlrun.data.source import Place, Reader, Samples, Source, Split
+from dlrun.data.transforms import fit_chain, is_fitted
 from dlrun.errors import DlrunError
 from dlrun.plan import Plan
-from dlrun.randomness import epoch_order, stream
+from dlrun.randomness import stream
 
 Part = Literal["train", "validation", "test"]
-Batch = tuple[np.ndarray, np.ndarray]
 
 _BLOCK = 1024
 
@@ -28,20 +33,28 @@ class Feed:
     Args:
         plan: The resolved recipe.
         place: Where files are looked for; the recipe's own ``data.root`` when left out.
+        lazy: Whether samples are read when taken, even where all of them would fit into memory.
 
     Held-out validation samples are drawn by (seed, "validation"). Nothing is read before it is needed.
     """
 
-    def __init__(self, plan: Plan, place: Place | None = None) -> None:
+    def __init__(self, plan: Plan, place: Place | None = None, *, lazy: bool = False) -> None:
         self.plan = plan
-        self.place = place or Place(plan.recipe.data.root, plan.recipe.data.download)
+        data = plan.recipe.data
+        if place is None:
+            place = Place(fetch_files(data.files, data.root, data.download).root, data.download, plan.signature)
+        self.place = place
+        self._lazy = lazy
         self._readers: dict[Split, Reader] = {}
+        self._named: dict[Split, Reader] = {}
         self._whole: dict[Part, Batch] = {}
+        self._crew: Crew | None = None
 
     @property
     def resident(self) -> bool:
-        """Whether the preprocessed training samples are kept in memory whole (``data.memory_mb``)."""
-        return self.holds("train")
+        """Whether the preprocessed training samples are kept in memory whole (``data.memory_mb``): each epoch's are
+        the same."""
+        return not self.plan.recipe.data.augment and self.holds("train")
 
     def holds(self, part: Part) -> bool:
         """Whether a part's preprocessed samples may be kept in memory whole (``data.memory_mb``)."""
@@ -64,9 +77,11 @@ class Feed:
         return sizes[part] if part in sizes else plan.signature.sizes.get("test", 0)
 
     def order(self, epoch: int) -> np.ndarray:
-        """The order in which an epoch visits the training samples, int64 (N,)."""
+        """The training samples that an epoch visits, by number in their part, int64 (N,)."""
         recipe = self.plan.recipe
-        return epoch_order(recipe.seed, epoch, self.size("train"), recipe.data.shuffle)
+        # nothing is read for a natural order
+        labels = np.empty(self.size("train"), np.int64) if recipe.data.sampling == "natural" else self.y
+        return order_of(recipe.data, recipe.seed, epoch, labels)
 
     def batches(self, epoch: int, first_batch: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Training batches of one epoch, prepared ahead by a thread.
@@ -81,8 +96,11 @@ class Feed:
         data = self.plan.recipe.data
         order = self.order(epoch)
         starts = range(first_batch * data.batch_size, len(order), data.batch_size)[:count]
-        self._reader("train")
-        return prefetched((self._batch("train", order[i : i + data.batch_size]) for i in starts), data.prefetch)
+        reader, rows = self.reader("train"), self._rows("train")
+        crew = self._workers(reader)
+        if crew is not None:
+            return crew.batches(Job(rows[order[i : i + data.batch_size]], epoch) for i in starts)
+        return prefetched((self._training(rows[order[i : i + data.batch_size]], epoch) for i in starts), data.prefetch)
 
     def validation(self) -> Batch:
         """All held-out samples, preprocessed, and their labels."""
@@ -114,13 +132,47 @@ class Feed:
             x, y = self._all(part)
             return ((x[i : i + data.eval_batch_size], y[i : i + data.eval_batch_size]) for i in starts)
         rows = np.arange(size)
-        self._reader(_split(part))
+        self.reader(_split(part))
         return prefetched((self._batch(part, rows[i : i + data.eval_batch_size]) for i in starts), data.prefetch)
 
     def stored(self, part: Part, count: int) -> np.ndarray:
-        """The first samples of a part as stored, not preprocessed: (min(count, size), *input.shape)."""
+        """The first samples of a part with values as stored, not preprocessed: (min(count, size), *input.shape)."""
         rows = self._rows(part)[: min(count, self._present(part))]
-        return self._reader(_split(part)).take(rows)
+        return _shaped(self.plan, self.reader(_split(part)).take(rows))
+
+    def numbers(self, part: Part) -> np.ndarray:
+        """The numbers that a part's samples have in the source's split, int64 (N,)."""
+        return self._rows(part)
+
+    def samples_at(self, part: Part, positions: np.ndarray) -> np.ndarray:
+        """Samples of a part with values as stored, by position in it: int64 (n,) -> (n, *input.shape)."""
+        return _shaped(self.plan, self.reader(_split(part)).take(self._rows(part)[positions]))
+
+    def name(self, part: Part, number: int) -> str | None:
+        """The name that the source has for a sample, by its number in the split, such as a file's."""
+        source, split = self.plan.recipe.data.source, _split(part)
+        if split not in self._named:
+            reader = self.reader(split)
+            if isinstance(reader, Samples) and type(source).open is not Source.open:
+                reader = source.open(split, self.place)  # samples in memory have no names, those of files do
+            self._named[split] = reader
+        name = getattr(self._named[split], "name", None)
+        return None if name is None else str(name(number))
+
+    def fit(self) -> Plan:
+        """The plan with its transforms fitted to the training samples, which from now on is this feed's."""
+        plan = self.plan
+        data, signature = plan.recipe.data, plan.signature
+        if is_fitted(data.preprocess):
+            return plan
+        rows, reader = self._rows("train"), self.reader("train")
+
+        def blocks() -> Iterator[np.ndarray]:
+            for i in range(0, len(rows), _BLOCK):
+                yield _shaped(plan, reader.take(rows[i : i + _BLOCK]))
+
+        self.plan = plan.with_preprocess(fit_chain(data.preprocess, signature.scale, signature.numbers, blocks))
+        return self.plan
 
     def stored_validation(self, count: int) -> np.ndarray:
         """Stored samples nothing was trained on where there are some: held out, test, else training ones."""
@@ -129,12 +181,31 @@ class Feed:
 
     def fingerprint(self) -> str:
         """A SHA-256 over all training labels and evenly spaced training samples, as stored."""
-        reader = self._reader("train")
+        reader = self.reader("train")
         digest = hashlib.sha256(repr(self.plan.signature.input.shape).encode())
         digest.update(np.ascontiguousarray(reader.y).tobytes())
         rows = np.unique(np.linspace(0, len(reader) - 1, 64).astype(np.int64))
         digest.update(np.ascontiguousarray(reader.take(rows)).tobytes())
         return digest.hexdigest()
+
+    def close(self) -> None:
+        """End the processes that prepare samples, if there are any."""
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
+
+    def _workers(self, reader: Reader) -> Crew | None:
+        """The processes that prepare batches, started when first asked for; None where a thread does."""
+        plan, asked = self.plan, self.plan.recipe.data.workers
+        count = asked if asked is not None else 0 if isinstance(reader, Samples) else min(4, available_cores())
+        if self._crew is None and count:
+            what = encode(plan.recipe.data.source, self.place, plan.pipeline)
+            if what is not None:
+                largest = plan.recipe.data.batch_size * (
+                    plan.graph.input.size * np.dtype(plan.input_dtype).itemsize + plan.train_target.size * 8
+                )
+                self._crew = Crew(count, what, largest, max(plan.recipe.data.prefetch, 2 * count))
+        return self._crew
 
     def _fits(self, samples: int, dtype: str) -> bool:
         needed = samples * self.plan.signature.input.size * np.dtype(dtype).itemsize
@@ -152,12 +223,14 @@ class Feed:
             "missing-split", f"there are no `{part}` samples.", path=("data", "source"), hint=hint[part] or None
         )
 
-    def _reader(self, split: Split) -> Reader:
+    def reader(self, split: Split) -> Reader:
+        """A split, opened once."""
         if split not in self._readers:
             source, signature = self.plan.recipe.data.source, self.plan.signature
             # Streamed samples that fit as stored are read once; resident ones are read block by block.
-            in_memory = not self.resident and self._fits(sum(signature.sizes.values()), signature.stored_dtype)
-            reader = source.load(split, self.place) if in_memory else source.open(split, self.place)
+            fits = self._fits(sum(signature.sizes.values()), signature.stored_dtype)
+            whole = fits and not self.resident and not self._lazy
+            reader = source.load(split, self.place) if whole else source.open(split, self.place)
             self._check(reader, split)
             self._readers[split] = reader
         return self._readers[split]
@@ -171,6 +244,8 @@ class Feed:
                 path=("data", "source"),
                 hint="Start again when nothing writes to the data.",
             )
+        if isinstance(reader, Samples):
+            check_missing(self.plan.recipe.data, signature, reader.x, f"the {split} split")
         if signature.classes is not None and len(reader):
             y = reader.y if signature.ignore_label is None else reader.y[reader.y != signature.ignore_label]
             low, high = (int(y.min()), int(y.max())) if y.size else (0, 0)
@@ -198,26 +273,33 @@ class Feed:
         return self._holdout[0 if part == "train" else 1]
 
     def _labels(self, part: Part) -> np.ndarray:
-        return self._targets(self._reader(_split(part)).y[self._rows(part)])
+        return self.plan.pipeline.labels(self.reader(_split(part)).y[self._rows(part)])
 
     def _all(self, part: Part) -> Batch:
         if part not in self._whole:
             self._present(part)
-            rows, reader = self._rows(part), self._reader(_split(part))
-            x = np.empty((len(rows), *self.plan.signature.input.shape), self.plan.input_dtype)
+            rows, reader = self._rows(part), self.reader(_split(part))
+            x = np.empty((len(rows), *self.plan.graph.input.shape), self.plan.input_dtype)
             for i in range(0, len(rows), _BLOCK):
                 block = slice(i, i + _BLOCK)
-                apply(reader.take(rows[block]), self.plan.affine, self.plan.input_dtype, x[block])
+                self.plan.pipeline.evaluation(reader.take(rows[block]), x[block])
             self._whole[part] = x, self._labels(part)
         return self._whole[part]
 
     def _batch(self, part: Part, positions: np.ndarray) -> Batch:
-        rows, reader = self._rows(part)[positions], self._reader(_split(part))
-        return apply(reader.take(rows), self.plan.affine, self.plan.input_dtype), self._targets(reader.y[rows])
+        rows, reader = self._rows(part)[positions], self.reader(_split(part))
+        return self.plan.pipeline.evaluation(reader.take(rows)), self.plan.pipeline.labels(reader.y[rows])
 
-    def _targets(self, y: np.ndarray) -> np.ndarray:
-        """Class ids stay int64; numbers get the model's precision."""
-        return y if self.plan.signature.target.dtype == "int" else y.astype(self.plan.array_dtype)
+    def _training(self, rows: np.ndarray, epoch: int) -> Batch:
+        reader = self.reader("train")
+        return self.plan.pipeline.training(reader.take(rows), reader.y[rows], rows, epoch)
+
+
+def _shaped(plan: Plan, x: np.ndarray) -> np.ndarray:
+    """Stored samples in the shape that the model reads; transforms need not be fitted for it."""
+    for augmentation in plan.recipe.data.augment:
+        x = augmentation.evaluate(x)
+    return x
 
 
 def _split(part: Part) -> Split:

@@ -17,6 +17,28 @@ Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
+class Column:
+    """One column of a table, as an entry of a sample's last axis.
+
+    Args:
+        name: As the file has it.
+        categories: What its ids mean: id i stands for ``categories[i - 1]``, 0 for anything else and for nothing.
+            None where the entry is a number, NaN where there is none.
+        buckets: Where ids are hashes, how many there are: 1 to this number, 0 for nothing. There are no
+            ``categories`` then; else 0.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    buckets: int = 0
+
+    @property
+    def ids(self) -> int:
+        """How many ids there are, 0 for a number."""
+        return 0 if self.categories is None else (self.buckets or len(self.categories)) + 1
+
+
+@dataclass(frozen=True)
 class Signature:
     """What is known of a data set without loading it.
 
@@ -31,6 +53,8 @@ class Signature:
         stored_dtype: numpy dtype of stored samples (``uint8``, ``float32``; ``int64`` for ids).
         ignore_label: The label of places that belong to no class, or None.
         vocabulary: How many ids there are, where samples are ids, or None.
+        columns: What the last axis of samples holds, where they are rows of a table.
+        notes: What a user should know of the data, such as files left out; one sentence each.
     """
 
     input: TensorType
@@ -42,6 +66,20 @@ class Signature:
     stored_dtype: str = "uint8"
     ignore_label: int | None = None
     vocabulary: int | None = None
+    columns: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which entries of the last axis are numbers, bool; the others are ids of categories."""
+        return np.array([c.categories is None for c in self.columns] or [True] * self.input.shape[-1])
+
+    @property
+    def top(self) -> float:
+        """The largest stored value that a sample can have; of numbers of any size that which stands for 1."""
+        if self.stored_dtype == "uint8":  # no byte reaches further, whatever its scale
+            return 255.0 if self.scale == 1 else min(255.0, 1 / self.scale)
+        return 1 / self.scale
 
 
 class Reader(Protocol):
@@ -55,7 +93,10 @@ class Reader(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Stored samples: rows int64 (n,) -> (n, *input.shape)."""
+        """Stored samples: rows int64 (n,) -> (n, *input.shape).
+
+        Where samples have names of their own, such as files, there is also ``name(row: int) -> str``.
+        """
         ...
 
 
@@ -87,10 +128,13 @@ class Place:
     Args:
         root: The recipe's ``data.root``, or None.
         download: Whether the network may be used.
+        known: What a run found in its training data. Lists of classes and categories are taken from it, so that ids
+            mean what they meant.
     """
 
     root: str | None = None
     download: bool = True
+    known: Signature | None = None
 
 
 @described

@@ -1,16 +1,21 @@
-"""What is done to every sample before the model sees it.
+"""What is done to every value before the model sees it.
 
 Stored samples are first brought to the unit range (times ``Signature.scale``); then the recipe's
-transforms follow in order. All are value-wise, so exports carry them inside.
+transforms follow in order. All are value-wise, so exports carry them inside. Those that leave their
+numbers out are fitted: they get them from the training samples, once, when a run begins.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from annotated_types import Gt
 
+from dlrun.data.fitting import Fit, Modes, Moments, Quantiles
+from dlrun.data.preprocessing import Preprocessing
 from dlrun.described import described
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
@@ -29,22 +34,56 @@ class Transform:
         """The output type. Raises DlrunError when the input does not fit."""
         return x
 
-    def affine(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
-        """(multiplier, offset), float64 (channels,): the transform is x * multiplier + offset."""
+    def fit(self) -> Fit | None:
+        """What has to be known of the training samples first; None where the recipe says all."""
+        return None
+
+    def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
+        """The transform with the numbers of a fit.
+
+        Args:
+            fit: What ``fit`` gave, after all samples.
+            numbers: Which channels are numbers, bool (C,); the others are ids, which stay as they are.
+        """
+        raise NotImplementedError
+
+    def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
+        """What comes before and then this transform, as one."""
         raise NotImplementedError
 
 
 transforms: Registry[Transform] = Registry("transform")
 
-_BLOCK = 1 << 16
-"""Values handled at a time, few enough to stay in the processor's cache."""
+
+def _wide(value: PerChannel, channels: int) -> np.ndarray:
+    return np.broadcast_to(np.asarray(value, np.float64), (channels,)).copy()
+
+
+def _check_channels(kind: str, x: TensorType, **values: PerChannel | None) -> None:
+    for name, value in values.items():
+        if isinstance(value, tuple) and len(value) != x.shape[-1]:
+            raise DlrunError(
+                "channels-mismatch",
+                f"`{kind}.{name}` has {len(value)} entries but samples have {x.shape[-1]} channels.",
+                path=(name,),
+            )
+
+
+def _both(kind: str, given: str, missing: str) -> DlrunError:
+    return DlrunError(
+        "contradiction",
+        f"`{kind}` has `{given}` but no `{missing}`.",
+        path=(given,),
+        hint="Write both, or neither: then they are those of the training samples.",
+    )
 
 
 @transforms("normalize")
 class Normalize(Transform):
     """Subtract a mean and divide by a standard deviation.
 
-    y = (x - m) / s, with m the mean and s the standard deviation of values in the unit range.
+    y = (x - m) / s, with m the mean and s the standard deviation of values in the unit range. Left out, they are those
+    of the training samples, per channel; s is 1 where all values are equal. Ids are left as they are.
 
     Args:
         mean: m, one number or one per channel.
@@ -52,28 +91,32 @@ class Normalize(Transform):
 
     Shapes: (N, *, C) -> (N, *, C).
     Weights: none.
-    Errors: channels-mismatch.
+    Errors: channels-mismatch, contradiction.
     Differs: nothing.
     Source: LeCun et al. 1998 (Efficient BackProp).
     """
 
-    mean: PerChannel
-    std: Annotated[float, Gt(0)] | tuple[Annotated[float, Gt(0)], ...]
+    mean: PerChannel | None = None
+    std: Annotated[float, Gt(0)] | tuple[Annotated[float, Gt(0)], ...] | None = None
 
     def infer(self, x: TensorType) -> TensorType:
-        for name, value in (("mean", self.mean), ("std", self.std)):
-            if isinstance(value, tuple) and len(value) != x.shape[-1]:
-                raise DlrunError(
-                    "channels-mismatch",
-                    f"`normalize.{name}` has {len(value)} entries but samples have {x.shape[-1]} channels.",
-                    path=(name,),
-                )
+        if (self.mean is None) != (self.std is None):
+            raise _both(self.kind, *(("mean", "std") if self.std is None else ("std", "mean")))
+        _check_channels(self.kind, x, mean=self.mean, std=self.std)
         return x
 
-    def affine(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
-        mean = np.broadcast_to(np.asarray(self.mean, np.float64), (channels,))
-        std = np.broadcast_to(np.asarray(self.std, np.float64), (channels,))
-        return 1 / std, -mean / std
+    def fit(self) -> Fit | None:
+        return Moments() if self.mean is None else None
+
+    def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
+        assert isinstance(fit, Moments)
+        std = np.where(numbers & (fit.std > 0), fit.std, 1.0)
+        return _with(self, mean=_plain(np.where(numbers, fit.mean, 0.0)), std=_plain(std))
+
+    def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
+        assert self.mean is not None and self.std is not None, "fitted first"
+        mean, std = _wide(self.mean, channels), _wide(self.std, channels)
+        return before.then(1 / std, -mean / std)
 
 
 @transforms("rescale")
@@ -96,51 +139,192 @@ class Rescale(Transform):
     multiplier: float
     offset: float = 0.0
 
-    def affine(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.full(channels, float(self.multiplier)), np.full(channels, float(self.offset))
+    def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
+        return before.then(_wide(self.multiplier, channels), _wide(self.offset, channels))
 
 
-def combined_affine(chain: tuple[Transform, ...], scale: float, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """One multiplier and offset per channel for scaling and all transforms: float64 (channels,)."""
-    multiplier, offset = np.full(channels, scale), np.zeros(channels)
-    for transform in chain:
-        m, o = transform.affine(channels)
-        multiplier, offset = multiplier * m, offset * m + o
-    return multiplier, offset
+@transforms("min_max")
+class MinMax(Transform):
+    """Bring each channel's range to 0 to 1.
 
-
-def apply(
-    x: np.ndarray, affine: tuple[np.ndarray, np.ndarray], dtype: str, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Preprocess stored samples: computed in float64 a block at a time, rounded once to ``dtype``.
+    y = (x - l) / (h - l), with l the lowest and h the highest value of the channel in the training samples where they
+    are left out; h - l counts as 1 where both are equal. Ids are left as they are.
 
     Args:
-        x: Samples as stored.
-        affine: Result of ``combined_affine``.
-        dtype: Of the result.
-        out: Array to fill, if there is one.
+        low: l, one number or one per channel.
+        high: h, one number or one per channel.
 
     Shapes: (N, *, C) -> (N, *, C).
+    Weights: none.
+    Errors: channels-mismatch, contradiction.
+    Differs: nothing.
+    Source: scikit-learn's MinMaxScaler.
     """
-    multiplier, offset = affine
-    out = np.empty(x.shape, dtype) if out is None else out
-    if out.dtype.kind == "i":  # ids are not scaled
-        out[...] = x
-        return out
-    samples = max(1, _BLOCK // max(1, x[:1].size))
-    blocks = [slice(i, i + samples) for i in range(0, len(x), samples)]
-    if x.dtype != np.uint8:
-        for block in blocks:
-            out[block] = x[block].astype(np.float64) * multiplier + offset
-        return out
-    table = (np.arange(256)[:, None] * multiplier + offset).astype(dtype)  # 256 possible values: look them up
-    # mode="clip" (no byte is out of range) writes to ``out`` directly, many times faster than "raise".
-    if (table == table[:, :1]).all():
-        for block in blocks:
-            np.take(table[:, 0], x[block], out=out[block], mode="clip")
-        return out
-    columns = np.ascontiguousarray(table.T)
-    for block in blocks:
-        for c in range(x.shape[-1]):
-            out[block][..., c] = np.take(columns[c], x[block][..., c], mode="clip")
-    return out
+
+    low: PerChannel | None = None
+    high: PerChannel | None = None
+
+    def infer(self, x: TensorType) -> TensorType:
+        if (self.low is None) != (self.high is None):
+            raise _both(self.kind, *(("low", "high") if self.high is None else ("high", "low")))
+        _check_channels(self.kind, x, low=self.low, high=self.high)
+        return x
+
+    def fit(self) -> Fit | None:
+        return Moments() if self.low is None else None
+
+    def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
+        assert isinstance(fit, Moments)
+        low, high = np.where(numbers, fit.low, 0.0), np.where(numbers, fit.high, 1.0)
+        return _with(self, low=_plain(low), high=_plain(high))
+
+    def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
+        assert self.low is not None and self.high is not None, "fitted first"
+        low, high = _wide(self.low, channels), _wide(self.high, channels)
+        width = np.where(high == low, 1.0, high - low)
+        return before.then(1 / width, -low / width)
+
+
+@transforms("robust_scale")
+class RobustScale(Transform):
+    """Subtract the median and divide by the distance of the quartiles, which outliers do not move.
+
+    y = (x - c) / w, with c the median and w the third quartile minus the first (linear interpolation) of the channel in
+    the training samples where they are left out; w is 1 where both quartiles are equal. Ids are left as they are.
+
+    Args:
+        center: c, one number or one per channel.
+        width: w, above 0, one number or one per channel.
+
+    Shapes: (N, *, C) -> (N, *, C).
+    Weights: none.
+    Errors: channels-mismatch, contradiction.
+    Differs: nothing.
+    Source: scikit-learn's RobustScaler.
+    """
+
+    center: PerChannel | None = None
+    width: Annotated[float, Gt(0)] | tuple[Annotated[float, Gt(0)], ...] | None = None
+
+    def infer(self, x: TensorType) -> TensorType:
+        if (self.center is None) != (self.width is None):
+            raise _both(self.kind, *(("center", "width") if self.width is None else ("width", "center")))
+        _check_channels(self.kind, x, center=self.center, width=self.width)
+        return x
+
+    def fit(self) -> Fit | None:
+        return Quantiles() if self.center is None else None
+
+    def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
+        assert isinstance(fit, Quantiles)
+        first, middle, third = fit.quantiles((0.25, 0.5, 0.75))
+        width = np.where(numbers & (third > first), third - first, 1.0)
+        return _with(self, center=_plain(np.where(numbers, middle, 0.0)), width=_plain(width))
+
+    def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
+        assert self.center is not None and self.width is not None, "fitted first"
+        center, width = _wide(self.center, channels), _wide(self.width, channels)
+        return before.then(1 / width, -center / width)
+
+
+@transforms("impute")
+class Impute(Transform):
+    """Fill in numbers that are missing.
+
+    y = x, or f where x is missing (NaN), with f a statistic of the channel in the training samples where it is left
+    out; 0 where all of them are missing.
+
+    Args:
+        statistic: `mean`, `median` or `most_frequent` (of several the smallest).
+        value: f, one number or one per channel, instead of a statistic.
+
+    Shapes: (N, *, C) -> (N, *, C).
+    Weights: none.
+    Errors: channels-mismatch.
+    Differs: nothing.
+    Source: scikit-learn's SimpleImputer.
+    """
+
+    statistic: Literal["mean", "median", "most_frequent"] = "mean"
+    value: PerChannel | None = None
+
+    def infer(self, x: TensorType) -> TensorType:
+        _check_channels(self.kind, x, value=self.value)
+        return x
+
+    def fit(self) -> Fit | None:
+        if self.value is not None:
+            return None
+        return {"mean": Moments, "median": Quantiles, "most_frequent": Modes}[self.statistic]()
+
+    def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
+        if isinstance(fit, Moments):
+            found = fit.mean
+        elif isinstance(fit, Quantiles):
+            (found,) = fit.quantiles((0.5,))
+        else:
+            assert isinstance(fit, Modes)
+            found = fit.modes()
+        return _with(self, value=_plain(np.where(numbers & np.isfinite(found), found, 0.0)))
+
+    def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
+        assert self.value is not None, "fitted first"
+        return before.filled(_wide(self.value, channels))
+
+
+T = TypeVar("T", bound=Transform)
+
+
+def _with(transform: T, **numbers: Any) -> T:
+    return dataclasses.replace(transform, **numbers)
+
+
+def _plain(values: np.ndarray) -> Any:
+    return tuple(float(v) for v in values)
+
+
+def is_fitted(chain: Sequence[Transform]) -> bool:
+    """Whether the recipe says all numbers."""
+    return all(transform.fit() is None for transform in chain)
+
+
+def combined(chain: Sequence[Transform], scale: float, numbers: np.ndarray) -> Preprocessing:
+    """Scaling and all transforms as one; every one fitted.
+
+    Args:
+        chain: The transforms.
+        scale: ``Signature.scale``.
+        numbers: Which channels are numbers, bool (C,); the others are ids, which stay as they are.
+    """
+    found = Preprocessing.begin(scale, len(numbers))
+    for transform in chain:
+        found = transform.onto(found, len(numbers))
+    fill = None if found.fill is None else np.where(numbers, found.fill, 0.0)
+    return Preprocessing(np.where(numbers, found.multiplier, 1.0), np.where(numbers, found.offset, 0.0), fill)
+
+
+def fit_chain(
+    chain: Sequence[Transform],
+    scale: float,
+    numbers: np.ndarray,
+    blocks: Callable[[], Iterable[np.ndarray]],
+) -> tuple[Transform, ...]:
+    """The transforms with their numbers filled in, each from the samples as the ones before it leave them.
+
+    Args:
+        chain: The recipe's transforms.
+        scale: ``Signature.scale``.
+        numbers: Which channels are numbers, bool (C,).
+        blocks: The training samples as stored, a part at a time; asked once for each fit.
+    """
+    found: list[Transform] = []
+    before = Preprocessing.begin(scale, len(numbers))
+    for transform in chain:
+        fit = transform.fit()
+        if fit is not None:
+            for block in blocks():
+                fit.add(before(block).reshape(-1, len(numbers)))
+            transform = transform.fitted(fit, numbers)
+        before = transform.onto(before, len(numbers))
+        found.append(transform)
+    return tuple(found)

@@ -16,7 +16,7 @@ import numpy as np
 from dlrun import __version__
 from dlrun.backends import load_backend
 from dlrun.backends.base import Backend, EngineState
-from dlrun.data.transforms import apply
+from dlrun.data.preprocessing import apply
 from dlrun.errors import DlrunError, RunError
 from dlrun.export import onnx_file
 from dlrun.export.compare import TOLERANCE, compare
@@ -89,7 +89,7 @@ def export_plan(
     backend = load_backend(plan.recipe.backend.name)
     plan = _for_inference(plan)
     weights = _fitting(plan, weights)
-    inputs = probes(plan.signature, samples)
+    inputs = probes(plan.signature, plan.graph.input.shape, samples)
     expected, versions = _reference(backend, plan, weights, inputs)
     with workspace(target) as folder:
         made = folder / f"artefact{chosen.suffix}"
@@ -139,7 +139,7 @@ def _reference(
     """What the model answers, and the versions it answered with."""
     engine = backend.compile(plan)
     engine.restore(EngineState(weights))
-    answers = {name: engine.infer(apply(x, plan.affine, plan.input_dtype)) for name, x in inputs.items()}
+    answers = {name: engine.infer(apply(x, plan.preprocessing, plan.input_dtype)) for name, x in inputs.items()}
     return answers, engine.describe()["versions"]
 
 
@@ -180,7 +180,7 @@ def _describe(plan: Plan, format: Format, versions: dict[str, str], origin: dict
         "backend": backend,
         "recipe": plan.recipe.name,
         "task": plan.recipe.task,
-        "input": {"name": "input", "shape": ["N", *signature.input.shape], "dtype": signature.stored_dtype},
+        "input": {"name": "input", "shape": ["N", *plan.graph.input.shape], "dtype": signature.stored_dtype},
         "output": {"name": "output", "shape": ["N", *plan.graph.output.shape], "dtype": "float32"},
         "input_range": input_range(signature),
         "from_8_bit_image": from_8_bit(signature),

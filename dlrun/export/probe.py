@@ -11,15 +11,16 @@ REAL = "real"
 """Name of the real samples among the probes."""
 
 
-def probes(signature: Signature, samples: np.ndarray) -> dict[str, np.ndarray]:
+def probes(signature: Signature, sample: tuple[int, ...], samples: np.ndarray) -> dict[str, np.ndarray]:
     """Stored inputs by ``<kind>-<batch size>``.
 
     Args:
         signature: Of the data set.
+        sample: Shape of one input.
         samples: Real stored samples, at least one; repeated where there are fewer than a batch.
     """
     largest = max(BATCH_SIZES)
-    shape = (largest, *signature.input.shape)
+    shape = (largest, *sample)
     top = 255 if signature.stored_dtype == "uint8" else 1 / signature.scale
     parity = sum(np.indices(shape, sparse=True)) % 2
     kinds = {

@@ -29,7 +29,7 @@ def step_of(path: Path) -> int:
 class RunDirectory:
     """One run on disk.
 
-    ``recipe.yaml`` (resolved, runnable), ``overrides.json``, ``environment.json``, ``metrics.jsonl``,
+    ``recipe.yaml`` (resolved, runnable), ``fitted.json``, ``overrides.json``, ``environment.json``, ``metrics.jsonl``,
     ``checkpoints/step-*/``, ``best.json``, ``tensorboard/``, ``learning_curve.svg``, ``result.json``;
     ``samples/`` of tasks that make pictures.
     """
@@ -40,6 +40,11 @@ class RunDirectory:
     def recipe_file(self) -> Path:
         """The resolved recipe."""
         return self.path / "recipe.yaml"
+
+    @property
+    def fitted_file(self) -> Path:
+        """What was found in the training data."""
+        return self.path / "fitted.json"
 
     @property
     def metrics_file(self) -> Path:

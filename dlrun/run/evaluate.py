@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +13,12 @@ import yaml
 
 from dlrun.backends.base import Engine
 from dlrun.data.feed import Feed, Part
-from dlrun.data.source import Place
 from dlrun.errors import DlrunError, DlrunErrors, did_you_mean
 from dlrun.metrics.evaluation import Evaluation
 from dlrun.plan import Plan
-from dlrun.run import checkpoint
+from dlrun.run import checkpoint, fitted
 from dlrun.run.directory import RunDirectory, chosen_checkpoint, open_run
+from dlrun.tasks.task import task_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class EvalResult:
         backend: The backend it ran on.
         samples: How many samples.
         of: How many the split has; more than ``samples`` under ``train.limit_batches``.
-        metrics: ``{"loss": …, "accuracy": …}``.
+        metrics: ``{"loss": …, "accuracy": …}``; None where a metric has no value for these samples.
+        undefined: Why it has none, by the metric's name.
+        report: Files of the report, its page first; none unless it was asked for.
+        file: What a user has predicted with such a run, by way of example.
     """
 
     run: Path
@@ -41,6 +45,9 @@ class EvalResult:
     samples: int
     metrics: dict[str, Any]
     of: int
+    undefined: dict[str, str] = field(default_factory=dict)
+    report: tuple[Path, ...] = ()
+    file: str = "image.png"
 
 
 @dataclass(frozen=True)
@@ -53,27 +60,42 @@ class LoadedModel:
     engine: Engine
 
 
-def load_plan(target: Path, overrides: Sequence[str] = ()) -> tuple[RunDirectory, checkpoint.Checkpoint, Plan]:
+def load_plan(
+    target: Path, overrides: Sequence[str] = (), *, read_data: bool = True
+) -> tuple[RunDirectory, checkpoint.Checkpoint, Plan]:
     """The run at ``target``, its best (or the named) checkpoint, and its plan with ``overrides``.
 
+    Args:
+        target: Run directory or checkpoint folder.
+        overrides: Such as ``backend=tensorflow``.
+        read_data: Whether the data is looked at; otherwise what the run found in it is enough.
+
     Raises:
-        DlrunError: ``not-a-run`` and mistakes in overrides. RunError: ``checkpoint-corrupt``.
+        DlrunError: ``not-a-run``, ``not-fitted`` and mistakes in overrides. RunError: ``checkpoint-corrupt``,
+            ``fitted-corrupt``.
     """
     from dlrun.config import compose
 
     run = open_run(target)
     path = chosen_checkpoint(target) or run.default_checkpoint()
-    plan = compose([f"recipe={run.recipe_file}", *overrides]).plan
-    return run, checkpoint.load(path, training=False), plan
+    kept = fitted.read(run.fitted_file)
+    known = None if kept is None else kept.signature
+    plan = compose([f"recipe={run.recipe_file}", *overrides], known=known, read_data=read_data).plan
+    return run, checkpoint.load(path, training=False), fitted.fit_by(plan, kept)
 
 
-def load_model(target: Path, overrides: Sequence[str] = ()) -> LoadedModel:
+def load_model(target: Path, overrides: Sequence[str] = (), *, read_data: bool = True) -> LoadedModel:
     """The model of a run or checkpoint, on the backend the run used or an override names.
+
+    Args:
+        target: Run directory or checkpoint folder.
+        overrides: Such as ``backend=tensorflow``.
+        read_data: Whether the data is looked at.
 
     Raises:
         As ``load_plan``; DlrunError ``checkpoint-mismatch`` when weights do not fit the model.
     """
-    run, loaded, plan = load_plan(target, overrides)
+    run, loaded, plan = load_plan(target, overrides, read_data=read_data)
     return LoadedModel(run, loaded.path, plan, _engine(loaded, plan))
 
 
@@ -85,16 +107,18 @@ def _engine(loaded: checkpoint.Checkpoint, plan: Plan) -> Engine:
     return engine
 
 
-def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()) -> EvalResult:
+def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = (), report: bool = False) -> EvalResult:
     """Loss and metrics of a run's best checkpoint, or of the checkpoint named.
 
     Args:
         target: Run directory or checkpoint folder.
         split: ``train``, ``validation`` or ``test``.
         overrides: Such as ``backend=tensorflow`` or ``data.eval_batch_size=100``.
+        report: Whether an error report is written to ``<run>/eval/<split>-<checkpoint>/``.
 
     Raises:
-        DlrunError: ``nothing-to-evaluate``, ``unknown-split``, ``split-changed``, and as ``load_model``.
+        DlrunError: ``nothing-to-evaluate``, ``unknown-split``, ``split-changed``, and as ``load_model``. RunError:
+            ``cannot-write``.
     """
     run, loaded, plan = load_plan(target, overrides)
     if not evaluates(plan):
@@ -107,12 +131,45 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
     present = [name for name, (_, whole) in counts.items() if whole]
     if split not in present:
         raise DlrunError("unknown-split", f"`{split}` is not a split of this data.", hint=did_you_mean(split, present))
-    feed = Feed(plan, Place(plan.recipe.data.root, plan.recipe.data.download))
+    feed = Feed(plan)
     if split != "test":
         _check_same_samples(run, loaded, plan, feed, split)
-    metrics = evaluate_split(plan, _engine(loaded, plan), feed, cast(Part, split))
     samples, whole = counts[split]
-    return EvalResult(run.path, loaded.path, split, plan.recipe.backend.name, samples, metrics, whole)
+    part, path = cast(Part, split), loaded.path
+    facts = {
+        "run": str(run.path),
+        "checkpoint": path.name,
+        "split": split,
+        "backend": plan.recipe.backend.name,
+        "samples": samples,
+        "of": whole,
+    }
+    files: list[Path] = []
+    with contextlib.ExitStack() as stack:
+        watch = None
+        if report:
+            from dlrun.report.write import Report
+
+            folder = run.path / "eval" / f"{split}-{path.name}"
+            watch = stack.enter_context(Report(folder, plan, feed, part, _ignored(plan)))
+        metrics = evaluate_split(plan, _engine(loaded, plan), feed, part, None if watch is None else watch.add)
+        undefined = _undefined(plan, metrics)
+        if watch is not None:
+            files = watch.finish(facts, metrics, undefined)
+    backend = plan.recipe.backend.name
+    return EvalResult(
+        run.path, path, split, backend, samples, metrics, whole, undefined, tuple(files), task_of(plan.recipe.task).file
+    )
+
+
+def _undefined(plan: Plan, metrics: dict[str, Any]) -> dict[str, str]:
+    """Why metrics have no value, by name."""
+    return {
+        name: metric.undefined
+        for metric in plan.recipe.metrics
+        for name in metric.names()
+        if name in metrics and metrics[name] is None
+    }
 
 
 def samples_of(plan: Plan, split: str) -> tuple[int, int]:
@@ -150,19 +207,33 @@ def evaluates(plan: Plan) -> bool:
     return plan.recipe.loss is not None or bool(plan.recipe.metrics)
 
 
-def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part) -> dict[str, Any]:
+Watch = Callable[[np.ndarray, np.ndarray], None]
+"""Gets the model's outputs (N, *) for each batch, and its labels (N, *target)."""
+
+
+def evaluate_split(plan: Plan, engine: Engine, feed: Feed, split: Part, watch: Watch | None = None) -> dict[str, Any]:
     """Loss and metrics of a split: ``{"loss": …, "accuracy": …}``."""
-    return evaluate_batches(plan, engine, feed.eval_batches(split, plan.recipe.train.limit_batches))
+    return evaluate_batches(plan, engine, feed.eval_batches(split, plan.recipe.train.limit_batches), watch)
 
 
-def evaluate_batches(plan: Plan, engine: Engine, batches: Iterable[tuple[Any, np.ndarray]]) -> dict[str, Any]:
+def evaluate_batches(
+    plan: Plan, engine: Engine, batches: Iterable[tuple[Any, np.ndarray]], watch: Watch | None = None
+) -> dict[str, Any]:
     """The same for batches of preprocessed or uploaded samples and their labels."""
     if not evaluates(plan):
         return {}
     loss = plan.recipe.loss
     answering = None if loss is None else loss.answering(plan.outputs[0])
-    ignored = plan.signature.ignore_label if answering is None else answering.ignored
-    evaluation = Evaluation(answering, plan.recipe.metrics, plan.signature.classes, ignored)
+    evaluation = Evaluation(answering, plan.recipe.metrics, plan.signature.classes, _ignored(plan))
     for x, y in batches:
-        evaluation.add(engine.infer(x), y)
+        output = engine.infer(x)
+        evaluation.add(output, y)
+        if watch is not None:
+            watch(output, y)
     return evaluation.result()
+
+
+def _ignored(plan: Plan) -> int | None:
+    """The class id of places that no metric counts, or None."""
+    loss = plan.recipe.loss
+    return plan.signature.ignore_label if loss is None else loss.answering(plan.outputs[0]).ignored

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dlrun.data.checks import check_missing
 from dlrun.data.images import SUFFIXES
-from dlrun.data.transforms import apply
 from dlrun.errors import DlrunError, DlrunErrors
-from dlrun.losses import log_softmax
 from dlrun.plan import Plan
-from dlrun.run.evaluate import LoadedModel, load_model
-from dlrun.tasks.task import tasks
-
-TOP = 5
+from dlrun.run.evaluate import load_model
+from dlrun.tasks.task import Answer, task_of
 
 
 @dataclass(frozen=True)
@@ -25,16 +22,12 @@ class Prediction:
     """What the model says of one input.
 
     Args:
-        file: The file read (arrays: ``file[index]``).
-        label: The most probable class, or the number predicted.
-        score: Its probability; None for regression.
-        top: The five most probable classes with their probabilities.
+        file: The file read (where it holds several samples: ``file[index]``).
+        answer: What the task makes of the model's output.
     """
 
     file: str
-    label: str
-    score: float | None
-    top: tuple[tuple[str, float], ...]
+    answer: Answer
 
 
 def find_inputs(inputs: Sequence[Path]) -> list[Path]:
@@ -77,9 +70,10 @@ def predict(
         DlrunError: ``nothing-to-predict``, ``no-input``, ``unreadable-image``, and as for loading the model.
     """
     files = find_inputs(inputs)
-    model = load_model(target, overrides)
+    model = load_model(target, overrides, read_data=any(o.startswith("data.source") for o in overrides))
     run, plan = model.run, model.plan
-    if tasks.get(plan.recipe.task).pictures:
+    task = task_of(plan.recipe.task)
+    if task.pictures:
         raise DlrunError(
             "nothing-to-predict",
             f"`{run.path}` makes images out of noise (`{plan.recipe.task}`): there is no file to say something of.",
@@ -95,8 +89,11 @@ def predict(
             raise next(iter(bad.values()))
         if not names:
             continue
-        outputs = model.engine.infer(apply(stored, plan.affine, plan.input_dtype))
-        predictions += [_describe(model, name, output) for name, output in zip(names, outputs, strict=True)]
+        outputs = model.engine.infer(plan.pipeline.evaluation(stored))
+        for name, output in zip(names, outputs, strict=True):
+            answer = task.answer(output, plan.signature)
+            assert answer is not None
+            predictions.append(Prediction(name, answer))
     if bad and not predictions:
         raise DlrunErrors(list(bad.values()))
     if unread is not None:
@@ -106,29 +103,20 @@ def predict(
 
 def _read(plan: Plan, files: Sequence[Path], bad: dict[Path, DlrunError]) -> tuple[list[str], np.ndarray]:
     """Names and stored samples of the files that can be read; the errors of the others go to ``bad``."""
+    signature = plan.signature
+    one_by_one = bool(signature.columns) and len(files) > 1  # each has rows of its own
     try:
-        stored = plan.recipe.data.source.read(files, plan.signature)
+        stored = np.empty(0) if one_by_one else plan.recipe.data.source.read(files, signature)
+        if not one_by_one:
+            check_missing(plan.recipe.data, signature, stored, f"`{files[0]}`")
     except DlrunError as error:
         if len(files) == 1:
             bad[files[0]] = error
-            return [], np.empty((0, *plan.signature.input.shape), plan.signature.stored_dtype)
-        parts = [_read(plan, [file], bad) for file in files]  # which of them it was, and whether there are others
+            return [], np.empty((0, *signature.input.shape), signature.stored_dtype)
+        one_by_one = True  # which of them it was, and whether there are others
+    if one_by_one:
+        parts = [_read(plan, [file], bad) for file in files]
         return [name for names, _ in parts for name in names], np.concatenate([x for _, x in parts])
     if len(stored) == len(files):
         return [str(f) for f in files], stored
     return [f"{files[0]}[{k}]" for k in range(len(stored))], stored
-
-
-def _describe(model: LoadedModel, name: str, output: np.ndarray) -> Prediction:
-    signature = model.plan.signature
-    if signature.classes is None:
-        return Prediction(name, ", ".join(f"{v:.6g}" for v in np.ravel(output)), None, ())
-    if output.shape == (1,):
-        positive = float(1 / (1 + np.exp(-np.float64(output[0]))))
-        scores = np.array([1 - positive, positive])
-    else:
-        scores = np.exp(log_softmax(output))
-    labels = signature.class_names or tuple(str(i) for i in range(len(scores)))
-    best = np.argsort(-scores, kind="stable")[:TOP]
-    top = tuple((labels[i], float(scores[i])) for i in best)
-    return Prediction(name, top[0][0], top[0][1], top)

@@ -28,9 +28,11 @@ ALLOWED = (
     "data.eval_batch_size",
     "data.memory_mb",
     "data.prefetch",
+    "data.workers",
+    "data.files",
 )
 _SECTIONS = ("extensions", "backend", "device", "tracker", "schedule", "optimizer", "metrics", "train")
-_DATA = ("root", "download", "eval_batch_size", "memory_mb", "prefetch")
+_DATA = ("root", "download", "eval_batch_size", "memory_mb", "prefetch", "workers", "files")
 _FIXED = ("optimizer.name", "train.limit_batches")
 
 
@@ -134,8 +136,9 @@ def branch(run: RunDirectory, path: Path, plan: Plan, name: str | None) -> tuple
     """
     recipe = plan.recipe
     made = create_run(dataclasses.replace(recipe.output, name=name), recipe.name, recipe.backend.name)
-    if run.metrics_file.exists():
-        shutil.copy(run.metrics_file, made.metrics_file)
+    for file, copy in ((run.metrics_file, made.metrics_file), (run.fitted_file, made.fitted_file)):
+        if file.exists():
+            shutil.copy(file, copy)
     return (
         made,
         f"`{path.name}` is not the latest checkpoint of {run.path}, which stays as it is; going on in {made.path}.",

@@ -14,11 +14,10 @@ from dlrun.backends import load_backend
 from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
 from dlrun.data.locate import check_root
-from dlrun.data.source import Place
 from dlrun.errors import RunError
 from dlrun.files import write_json
 from dlrun.plan import Plan
-from dlrun.run import checkpoint, environment
+from dlrun.run import checkpoint, environment, fitted
 from dlrun.run import resume as resuming
 from dlrun.run.checkpoint import Position
 from dlrun.run.directory import RunDirectory, create_run, open_run
@@ -59,11 +58,14 @@ def train(composed: Composed, listeners: Sequence[Listener] = (), *, resume: Pat
 def _fresh(composed: Composed, stack: ExitStack) -> Trainer:
     plan = composed.plan
     first = start(plan)
-    engine, feed = _compile(plan)
+    feed = Feed(plan)
+    plan = feed.fit()
+    engine = _compile(plan)
     if first is not None:
         engine.restore(EngineState(first[0]))
     run = create_run(plan.recipe.output, plan.recipe.name, plan.recipe.backend.name)
     stack.enter_context(run.lock())
+    fitted.write(run.fitted_file, plan)
     composed, kept = _with_files(composed, run)
     if first is not None:
         write_json(run.path / "weights.json", first[1].as_dict())
@@ -78,13 +80,15 @@ def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
     stack.enter_context(run.lock())
     chosen = resuming.choose(run, path)
     loaded = checkpoint.load(chosen)
-    before = compose([f"recipe={run.recipe_file}"], check_installed=False).values
+    kept = fitted.read(run.fitted_file)
+    known = None if kept is None else kept.signature
+    before = compose([f"recipe={run.recipe_file}"], check_installed=False, known=known, read_data=False).values
     branches = resuming.branches(run, chosen)
     resuming.check_changes(before, composed.values, run, branches=branches)
     position, notes = loaded.position, list(composed.notes)
     check_not_over(composed.plan, position, run)
-    plan = resuming.with_threads(composed.plan, loaded.facts)
-    engine, feed = _compile(plan)
+    plan = fitted.fit_by(resuming.with_threads(composed.plan, loaded.facts), kept)
+    feed, engine = Feed(plan), _compile(plan)
     engine.restore(loaded.engine)
     changed = environment.differences(
         loaded.facts, environment.session(plan.recipe, engine, position.step, (), feed.fingerprint())
@@ -102,8 +106,8 @@ def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
     notes += [note for note in (forgotten, horizon) if note is not None]
     target.rewind(position.step)
     position.finished = False
-    composed, kept = _with_files(composed, target)
-    notes += kept
+    composed, files = _with_files(composed, target)
+    notes += files
     return Trainer(composed, plan, target, engine, feed, position, tuple(notes))
 
 
@@ -113,11 +117,8 @@ def _with_files(composed: Composed, run: RunDirectory) -> tuple[Composed, list[s
     return dataclasses.replace(composed, values={**composed.values, "extensions": names}), notes
 
 
-def _compile(plan: Plan) -> tuple[Engine, Feed]:
-    recipe = plan.recipe
-    feed = Feed(plan, Place(recipe.data.root, recipe.data.download))
-    engine = load_backend(recipe.backend.name).compile(plan)
-    return engine, feed
+def _compile(plan: Plan) -> Engine:
+    return load_backend(plan.recipe.backend.name).compile(plan)
 
 
 @contextmanager

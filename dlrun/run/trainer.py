@@ -30,7 +30,7 @@ from dlrun.run.pace import Pace
 from dlrun.run.samples import keep_samples
 from dlrun.run.tracker import make_tracker
 from dlrun.run.writer import Writer
-from dlrun.tasks.task import tasks
+from dlrun.tasks.task import task_of
 
 if TYPE_CHECKING:
     from dlrun.config import Composed
@@ -82,6 +82,8 @@ class Trainer:
         self.writer = Writer()
         self._validation: list[tuple[Any, np.ndarray]] | None = None
         self._saved_key = -1
+        self._waited = 0.0
+        """Seconds of this epoch in which training had no batch."""
 
     # -- the run as a whole ---------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Trainer:
             return self._end(reason, interrupt.exit_code if reason == "interrupted" else 0)
         finally:
             self.writer.close()
+            self.feed.close()
 
     def _epochs(self, interrupt: Interrupt) -> str:
         while self.at.epoch < self.recipe.train.epochs:
@@ -112,7 +115,7 @@ class Trainer:
 
     def _epoch(self, interrupt: Interrupt) -> None:
         """Train to the end of the epoch in progress, then validate and save; or stop early on a signal."""
-        started = time.perf_counter()
+        started, self._waited = time.perf_counter(), 0.0
         first = self.at.step_in_epoch
         for rates, losses in self._updates():
             self._count(rates, losses)
@@ -123,6 +126,7 @@ class Trainer:
             "train_loss": self.at.loss_sum / self.at.loss_count,
             "learning_rate": float(self._rates(self.at.step - 1, 1)[0]),
             "train_seconds": seconds,
+            **({} if self.feed.resident else {"data_wait_seconds": self._waited}),
             "samples_per_s": self._samples(first, self.plan.steps_per_epoch) / seconds if seconds else 0.0,
             **self._validate(),
         }
@@ -134,7 +138,7 @@ class Trainer:
         self._record({"kind": "epoch", "step": self.at.step, "epoch": self.at.epoch, **metrics})
         self.tracker.scalars({k: v for k, v in metrics.items() if k.startswith(("train_loss", "val_"))}, self.at.step)
         self.tracker.flush()
-        if tasks.get(self.recipe.task).pictures:
+        if task_of(self.recipe.task).pictures:
             keep_samples(self.plan, self.engine, self.run.samples_folder, self.at.epoch)
         self.latest = metrics
         last = self.at.epoch == self.recipe.train.epochs
@@ -168,7 +172,9 @@ class Trainer:
             if stream is None:
                 losses = self.engine.train_resident(order, self.at.step_in_epoch, self.at.step, rates)
             else:
-                losses = self.engine.train_streamed(list(itertools.islice(stream, len(rates))), self.at.step, rates)
+                batches = list(itertools.islice(stream, len(rates)))
+                self._waited += time.perf_counter() - started
+                losses = self.engine.train_streamed(batches, self.at.step, rates)
             self.pace.took(len(rates), time.perf_counter() - started)
             yield rates, losses
 

@@ -17,6 +17,7 @@ from dlrun.backends.tensorflow.weights import write  # noqa: E402
 import keras  # noqa: E402  # isort: skip
 import tensorflow as tf  # noqa: E402  # isort: skip
 
+from dlrun.data.preprocessing import Preprocessing  # noqa: E402
 from dlrun.graph import Layer, TensorType, build_graph, layers  # noqa: E402
 from dlrun.randomness import stream  # noqa: E402
 
@@ -62,6 +63,6 @@ def test_the_keras_file_answers_alike(name: str, tmp_path: Path) -> None:
     network = build(graph, "float32")
     write(network.weights, weights)
     expected = network.model(tf.constant(IDS), training=False).numpy()
-    stock_model(graph, weights, (np.ones(1), np.zeros(1)), "int64").save(tmp_path / "model.keras")
+    stock_model(graph, weights, Preprocessing.begin(1.0, 1), "int64").save(tmp_path / "model.keras")
     found = keras.models.load_model(tmp_path / "model.keras")(IDS).numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max())

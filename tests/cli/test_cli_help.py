@@ -10,7 +10,7 @@ import pytest
 from dlrun.cli import app
 
 VERBS = ["train", "eval", "predict", "export", "check", "show", "compare", "recipes", "new", "doctor", "schema"]
-VERBS += ["completion"]
+VERBS += ["completion", "data", "layers"]
 
 
 def help_of(capsys, *words):

@@ -100,3 +100,11 @@ def test_an_event_costs_next_to_nothing(terminal):
     seconds = time.perf_counter() - began
     listener.close()
     assert seconds < 0.1  # 50 microseconds each, mostly a look at the clock
+
+
+@pytest.mark.parametrize(("waited", "said"), [(4.9, False), (20.0, True)])
+def test_an_epoch_says_when_it_waited_for_data(waited, said):
+    on = console(False)
+    metrics = {**EPOCH.metrics, "train_seconds": 100.0, "data_wait_seconds": waited}
+    Lines(on)(dataclasses.replace(EPOCH, metrics=metrics))
+    assert ("  waits for data 20%" in written(on)) == said

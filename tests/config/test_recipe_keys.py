@@ -87,7 +87,13 @@ CASES = {
         "schedule.name",
         ["`cosine`?"],
     ),
-    "misspelt metric": (DATA + MODEL + "metrics: [acuracy]\n", "unknown-metric", "6:11", "metrics[0]", ["`accuracy`?"]),
+    "misspelt metric": (
+        DATA + MODEL + "metrics: [acuracy]\n",
+        "unknown-metric",
+        "6:11",
+        "metrics[0]",
+        ["`accuracy` or"],
+    ),
     "misspelt transform": (
         "data: {source: digits, preprocess: [normalise]}\n" + MODEL,
         "unknown-transform",

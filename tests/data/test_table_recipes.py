@@ -43,7 +43,7 @@ def test_tabular(backend: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_breast_cancer(backend: str) -> None:
     pytest.importorskip("sklearn")
-    assert run_of("breast_cancer", backend, "train.epochs=40").metrics["test_accuracy"] > 0.95
+    assert run_of("breast_cancer", backend).metrics["test_accuracy"] > 0.95
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

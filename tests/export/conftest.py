@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlrun.data.source import Signature, Source
-from dlrun.data.transforms import Normalize, combined_affine
+from dlrun.data.transforms import Normalize
 from dlrun.graph import Composite, Example, Layer, LayerList, TensorType, build_graph, layers
 from dlrun.losses import losses
 from dlrun.optimizers import SGD
@@ -30,8 +30,7 @@ def _plan(name: str, specs: list[Layer], signature: Signature, preprocess: tuple
         optimizer=SGD(),
         schedule=Constant(),
     )
-    affine = combined_affine(preprocess, signature.scale, signature.input.shape[-1])
-    return Plan(recipe, signature, graph, affine, 100, 10, 1)
+    return Plan(recipe, signature, graph, 100, 10, 1)
 
 
 def readable(cls: type[Layer]) -> list[Example]:

@@ -59,7 +59,7 @@ def test_every_format_has_a_script_that_stands_alone() -> None:
 
 
 def test_probes_are_real_samples_and_edges(every_layer: Any, small: Any) -> None:
-    found = probes(every_layer.plan.signature, every_layer.samples)
+    found = probes(every_layer.plan.signature, every_layer.plan.graph.input.shape, every_layer.samples)
     assert len(found) == 12 and all(x.dtype == np.uint8 for x in found.values())
     assert {len(x) for x in found.values()} == {1, 3, 128}
     np.testing.assert_array_equal(found["real-128"][:40], every_layer.samples)
@@ -68,7 +68,7 @@ def test_probes_are_real_samples_and_edges(every_layer: Any, small: Any) -> None
     assert found["alternating-1"][0, :2, :2, 0].tolist() == [[0, 255], [255, 0]]
     assert found["alternating-3"][1, 0, 0, 0] == 255
     stored = dataclasses.replace(small.plan.signature, scale=0.25)
-    found = probes(stored, small.samples)
+    found = probes(stored, small.plan.graph.input.shape, small.samples)
     assert found["maximum-1"].dtype == np.float32 and found["maximum-1"].tolist() == [[4, 4, 4]]
 
 

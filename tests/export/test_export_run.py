@@ -11,7 +11,7 @@ import pytest
 
 from dlrun.config import compose
 from dlrun.data.feed import Feed
-from dlrun.data.transforms import apply
+from dlrun.data.preprocessing import apply
 from dlrun.errors import DlrunError, RunError
 from dlrun.export import export
 from dlrun.run.evaluate import load_model
@@ -45,7 +45,7 @@ def test_an_artefact_answers_as_evaluation_does(run: Path) -> None:
     assert result.path == run / "exports" / "digits.onnx"
     model = load_model(run)
     samples = Feed(model.plan).stored("test", 50)
-    expected = model.engine.infer(apply(samples, model.plan.affine, model.plan.array_dtype))
+    expected = model.engine.infer(apply(samples, model.plan.preprocessing, model.plan.array_dtype))
     np.testing.assert_allclose(_answers(result.path, samples), expected, atol=1e-4 * np.abs(expected).max())
     origin = json.loads(result.description.read_text())["origin"]
     assert origin["run"] == "first" and origin["weights"] == "moving averages"

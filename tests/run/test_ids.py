@@ -45,7 +45,7 @@ def test_a_classifier_of_ids_learns_and_predicts(folder: Path, backend: str) -> 
     assert evaluate(run).metrics["accuracy"] > 0.9
     np.save("low.npy", np.array([3, 5, 7, 2, 0, 0]))
     np.save("high.npy", np.array([20, 21, 25, 28, 0, 0], np.uint8))
-    assert [p.label for p in predict(run, [Path("low.npy"), Path("high.npy")])] == ["0", "1"]
+    assert [p.answer.said["label"] for p in predict(run, [Path("low.npy"), Path("high.npy")])] == ["0", "1"]
 
 
 @pytest.mark.parametrize("name", ["lstm_classifier", "text_cnn", "transformer_classifier"])

@@ -136,9 +136,11 @@ def test_predict_reads_images(tmp_path: Path) -> None:
         scaled = (samples.x[i, ..., 0].astype(float) * 255 / 16).round().astype("uint8")
         Image.fromarray(scaled).save(folder / f"{i:02d}-é.png")
     predictions = predict(result.directory, [folder])
-    right = sum(p.label == str(y) for p, y in zip(predictions, samples.y[:20], strict=True))
+    right = sum(p.answer.said["label"] == str(y) for p, y in zip(predictions, samples.y[:20], strict=True))
     assert right >= 17
-    assert all(len(p.top) == 5 and abs(sum(s for _, s in p.top)) <= 1.0001 for p in predictions)
+    assert all(
+        len(p.answer.said["top"]) == 5 and sum(t["score"] for t in p.answer.said["top"]) <= 1.0001 for p in predictions
+    )
 
 
 def start(*args: str) -> subprocess.Popen[str]:

@@ -34,14 +34,19 @@ class Served(tf.Module):
         network = build(plan.graph, "float32")
         write(network.weights, weights)
         self.weights = list(network.weights.values())  # tracked, so that they are saved with the function
-        multiplier, offset = (a.astype(np.float32) for a in plan.affine)
-        signature = plan.signature
-        spec = tf.TensorSpec((None, *signature.input.shape), signature.stored_dtype, name="input")
+        how, stored_dtype = plan.preprocessing, plan.signature.stored_dtype
+        wide = tf.float64 if stored_dtype == "float64" else tf.float32
+        spec = tf.TensorSpec((None, *plan.graph.input.shape), stored_dtype, name="input")
 
         @tf.function(autograph=False, input_signature=[spec])
         def serve(input: tf.Tensor) -> dict[str, tf.Tensor]:
-            ids = plan.input_dtype == "int64"
-            x = tf.cast(input, tf.int64) if ids else tf.cast(input, tf.float32) * multiplier + offset
+            if plan.input_dtype == "int64":
+                x = tf.cast(input, tf.int64)
+            else:
+                x = tf.cast(input, wide)
+                if how.fill is not None:
+                    x = tf.where(tf.math.is_nan(x), tf.constant(how.fill, wide), x)
+                x = tf.cast(x * tf.constant(how.multiplier, wide) + tf.constant(how.offset, wide), tf.float32)
             output = network.model(x, training=False)
             return {"output": output[0] if isinstance(output, list) else output}
 
@@ -52,7 +57,7 @@ def export_model(plan: Plan, weights: dict[str, np.ndarray], format: str, target
     """Write the model as ``saved_model``, ``keras`` or ``onnx``; see ``dlrun.backends.base.Backend.export``."""
     with _quiet(), tf.device("/cpu:0"):
         if format == "keras":
-            model: keras.Model = stock_model(plan.graph, weights, plan.affine, plan.signature.stored_dtype)
+            model: keras.Model = stock_model(plan.graph, weights, plan.preprocessing, plan.signature.stored_dtype)
             model.save(target)
             return
         served = Served(plan, weights)

@@ -28,7 +28,7 @@ class Programs:
     """
 
     def __init__(self, plan: Plan, network: Network, step: Step, average: MovingAverage | None) -> None:
-        choice, graph, target = plan.recipe.backend, plan.graph, plan.signature.target
+        choice, graph, target = plan.recipe.backend, plan.graph, plan.train_target
         self._batch_size = plan.recipe.data.batch_size
         self._eager, self._xla = choice.eager, choice.compile
         self._dtype = plan.array_dtype

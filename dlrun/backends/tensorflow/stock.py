@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlrun.data.preprocessing import Preprocessing
 from dlrun.graph import INPUT, Graph, Layer, Node
 from dlrun.layers import linear
 
@@ -50,22 +51,18 @@ def _discover() -> None:
         importlib.import_module(f"{__package__}.{module.stem}")
 
 
-def stock_model(
-    graph: Graph, weights: dict[str, np.ndarray], affine: tuple[np.ndarray, np.ndarray], stored_dtype: str
-) -> keras.Model:
+def stock_model(graph: Graph, weights: dict[str, np.ndarray], how: Preprocessing, stored_dtype: str) -> keras.Model:
     """A functional model of stock layers, from stored samples to outputs.
 
     Args:
         graph: The model.
         weights: Canonical, by ``<node>.<weight>``.
-        affine: Preprocessing, multiplier and offset per channel.
+        how: What is done to stored values.
         stored_dtype: Of its input.
     """
     _discover()
     x = keras.Input(graph.input.shape, dtype=stored_dtype, name=INPUT)
-    scale, offset = (a.tolist() for a in affine)
-    rescaled = keras.layers.Rescaling(scale, offset, dtype=_DTYPE, name="preprocess")
-    values = {INPUT: x if graph.input.dtype == "int" else rescaled(x)}
+    values = {INPUT: x if graph.input.dtype == "int" else _preprocessed(x, how, stored_dtype)}
     for node in graph.nodes:
         name = f"{node.name}_layer" if node.name in (INPUT, "preprocess", "output") else node.name
         apply = _BUILDS[type(node.layer)](node.layer, node, name)
@@ -77,6 +74,14 @@ def stock_model(
             apply.set_weights([weights[f"{node.shares or node.name}.{w.name}"] for w in held])  # type: ignore[attr-defined]
     output = keras.layers.Identity(dtype=_DTYPE, name="output")(values[graph.outputs[0]])
     return keras.Model(x, output)
+
+
+def _preprocessed(x: Any, how: Preprocessing, stored_dtype: str) -> Any:
+    wide = "float64" if stored_dtype == "float64" else _DTYPE
+    if how.fill is not None:
+        x = keras.ops.where(keras.ops.isnan(x), keras.ops.convert_to_tensor(how.fill, wide), x)
+    rescaled = keras.layers.Rescaling(how.multiplier.tolist(), how.offset.tolist(), dtype=wide, name="preprocess")
+    return keras.ops.cast(rescaled(x), _DTYPE) if wide != _DTYPE else rescaled(x)
 
 
 @stock(linear.Dense)

@@ -15,6 +15,7 @@ from torch import nn
 
 from dlrun.backends.torch.layout import to_canonical, to_native
 from dlrun.backends.torch.model import build
+from dlrun.data.preprocessing import Preprocessing
 from dlrun.plan import Plan
 
 OPSET = 18
@@ -26,24 +27,33 @@ class Served(nn.Module):
 
     Args:
         model: Native module in evaluation mode.
-        affine: Preprocessing, multiplier and offset per channel.
+        how: What is done to stored values.
         ids: Whether the input is ids, which preprocessing leaves alone.
+        stored_dtype: Of the input.
 
     Shapes: (N, *, C) as stored -> (N, *), channels last.
     """
 
     multiplier: torch.Tensor
     offset: torch.Tensor
+    fill: torch.Tensor | None
 
-    def __init__(self, model: nn.Module, affine: tuple[np.ndarray, np.ndarray], ids: bool) -> None:
+    def __init__(self, model: nn.Module, how: Preprocessing, ids: bool, stored_dtype: str) -> None:
         super().__init__()
         self.model = model
         self.ids = ids
-        for name, values in zip(("multiplier", "offset"), affine, strict=True):
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
+        self.wide = torch.float64 if stored_dtype == "float64" else torch.float32
+        for name in ("multiplier", "offset", "fill"):
+            values = getattr(how, name)
+            self.register_buffer(name, None if values is None else torch.tensor(values, dtype=self.wide))
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        x = input.to(torch.int64) if self.ids else input.to(torch.float32) * self.multiplier + self.offset
+        if self.ids:
+            x = input.to(torch.int64)
+        else:
+            x = input.to(self.wide)
+            x = x if self.fill is None else torch.where(torch.isnan(x), self.fill, x)
+            x = (x * self.multiplier + self.offset).to(torch.float32)
         output = self.model(to_native(x))
         return to_canonical(output[0] if isinstance(output, tuple) else output)
 
@@ -51,10 +61,10 @@ class Served(nn.Module):
 def export_model(plan: Plan, weights: dict[str, np.ndarray], format: str, target: Path) -> None:
     """Write the model as ``torch_export`` or ``onnx``; see ``dlrun.backends.base.Backend.export``."""
     native = build(plan.graph, weights, torch.device("cpu"), torch.float32).module
-    served = Served(native, plan.affine, plan.graph.input.dtype == "int").eval()
-    signature = plan.signature
+    stored_dtype = plan.signature.stored_dtype
+    served = Served(native, plan.preprocessing, plan.graph.input.dtype == "int", stored_dtype).eval()
     # two samples: one would be taken for a constant
-    example = torch.from_numpy(np.zeros((2, *signature.input.shape), signature.stored_dtype))
+    example = torch.from_numpy(np.zeros((2, *plan.graph.input.shape), stored_dtype))
     with _quiet(), torch.no_grad():
         program = torch.export.export(served, (example,), dynamic_shapes=({0: torch.export.Dim("N", min=1)},))
         if format == "onnx":

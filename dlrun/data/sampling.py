@@ -1,0 +1,27 @@
+"""In which order an epoch visits the training samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dlrun.randomness import epoch_order, stream
+from dlrun.recipe import Data
+
+
+def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
+    """Numbers of training samples, int64 (N,): all of them once, or as many drawn with replacement.
+
+    Args:
+        data: How to draw.
+        seed: The recipe's.
+        epoch: Number of the epoch.
+        y: Their class ids (N,); read only for a sampling by class.
+    """
+    if data.sampling == "natural":
+        return epoch_order(seed, epoch, len(y), data.shuffle)
+    counts = np.bincount(y)
+    shares = (counts > 0).astype(np.float64) if data.sampling == "balanced" else np.asarray(data.sampling)
+    ends = np.cumsum((shares / np.maximum(counts, 1))[y])
+    drawn = stream(seed, "order", epoch).random(len(y)) * ends[-1]
+    found = np.searchsorted(ends, drawn, side="right").astype(np.int64)
+    return np.asarray(np.minimum(found, len(y) - 1))
