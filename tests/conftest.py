@@ -107,7 +107,7 @@ class Native:
         """Both passes in the precision of ``cotangent``; dropout draws the portable masks of step 3, seed 0."""
         return (self._torch if self.name == "torch" else self._tensorflow)(graph, weights, x, cotangent, training)
 
-    def _torch(self, graph, weights, x, cotangent, training):  # type: ignore[no-untyped-def]
+    def _torch(self, graph, weights, x, cotangent, training):
         import torch
 
         from dlrun.backends.torch.dropout import Clock, follow_clock
@@ -132,7 +132,7 @@ class Native:
             gradients = {"input": source.grad.numpy(), **gradients}
         return Ran(output.detach().numpy(), gradients, after)
 
-    def _tensorflow(self, graph, weights, x, cotangent, training):  # type: ignore[no-untyped-def]
+    def _tensorflow(self, graph, weights, x, cotangent, training):
         import numpy as np
 
         from dlrun.backends.tensorflow.model import build  # sets up Keras before TensorFlow is imported

@@ -59,7 +59,7 @@ train: {epochs: 1}
 
 
 @pytest.fixture(autouse=True)
-def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "executed", 0, raising=False)
@@ -84,16 +84,16 @@ def codes(caught: pytest.ExceptionInfo[DlrunErrors]) -> list[str]:
 def test_a_file_beside_the_recipe_describes_a_layer(recipe: Path) -> None:
     plan = compose([f"recipe={recipe}"]).plan
     node = plan.graph.nodes[2]
-    assert (node.layer.kind, node.layer.beta) == ("swish_gate", 1.5)  # type: ignore[attr-defined]
+    assert (node.layer.kind, node.layer.beta) == ("swish_gate", 1.5)
     assert plan.graph.parameters == 64 * 16 + 16 + 16 + 16 * 10 + 10
-    assert compose([f"recipe={recipe}", "model.layers.swish_gate_1.beta=2"]).plan.graph.nodes[2].layer.beta == 2  # type: ignore[attr-defined]
-    assert sys.executed == 1  # type: ignore[attr-defined]
+    assert compose([f"recipe={recipe}", "model.layers.swish_gate_1.beta=2"]).plan.graph.nodes[2].layer.beta == 2
+    assert sys.executed == 1
 
 
 def test_a_file_is_executed_only_when_a_name_needs_it(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("- swish_gate: {beta: 1.5}", "- relu"))
     compose([f"recipe={recipe}"])
-    assert sys.executed == 0  # type: ignore[attr-defined]
+    assert sys.executed == 0
 
 
 def test_another_recipe_does_not_see_the_layer(recipe: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_there(recipe: Path) -> None:
     with pytest.raises(DlrunErrors) as caught:
         compose([f"recipe={recipe}"])
     error = caught.value.errors[0]
-    assert error.code == "missing-extension" and "your_layers.py" in error.message and error.where.line == 3  # type: ignore[union-attr]
+    assert error.code == "missing-extension" and "your_layers.py" in error.message and error.where.line == 3
 
 
 def test_a_layer_for_one_backend_only(recipe: Path) -> None:
@@ -184,10 +184,10 @@ def test_a_file_that_came_with_a_run_is_not_executed_unasked(foreign_run: Path) 
     with pytest.raises(DlrunErrors) as caught:
         compose([f"recipe={foreign_run}/recipe.yaml"])
     error = caught.value.errors[0]
-    assert error.code == "extension-not-trusted" and sys.executed == 0  # type: ignore[attr-defined]
+    assert error.code == "extension-not-trusted" and sys.executed == 0
     asked = (error.hint or "").split("'")[1]
     compose([f"recipe={foreign_run}/recipe.yaml", asked])
-    assert sys.executed == 1  # type: ignore[attr-defined]
+    assert sys.executed == 1
     compose([f"recipe={foreign_run}/recipe.yaml"])  # the same file has run here now
 
 
@@ -201,7 +201,7 @@ def test_what_has_run_here_as_ones_own_may_run_from_a_run_directory(recipe: Path
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Makes a package that registers a layer by an entry point, as pip would install it."""
     made: list[str] = []
 
@@ -223,7 +223,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
         sys.modules.pop(f"{name}_module", None)
 
 
-def test_an_installed_package_adds_a_layer_when_it_is_asked_for(recipe: Path, installed) -> None:  # type: ignore[no-untyped-def]
+def test_an_installed_package_adds_a_layer_when_it_is_asked_for(recipe: Path, installed) -> None:
     installed("swish_gate", LAYER)
     recipe.write_text(RECIPE.replace("extensions: [my_layers.py]", ""))
     compose(["recipe=digits"])
@@ -232,7 +232,7 @@ def test_an_installed_package_adds_a_layer_when_it_is_asked_for(recipe: Path, in
     assert "swish_gate" in layers.names()
 
 
-def test_a_package_that_cannot_be_loaded_is_named(recipe: Path, installed) -> None:  # type: ignore[no-untyped-def]
+def test_a_package_that_cannot_be_loaded_is_named(recipe: Path, installed) -> None:
     installed("swish_gate", "raise RuntimeError('no such device')")
     recipe.write_text(RECIPE.replace("extensions: [my_layers.py]", ""))
     with pytest.raises(DlrunErrors) as caught:

@@ -32,7 +32,7 @@ def recipe(optimizer: dict[str, Any], **model: Any) -> Recipe:
     fields = dict(optimizer)
     return Recipe(
         name="toy",
-        data=Data(source=None),  # type: ignore[arg-type]
+        data=Data(source=None),
         model=LayerList(layers=SPECS, **model),
         loss=losses.get("mse")(),
         metrics=(),

@@ -226,10 +226,10 @@ def _report(jobs: Sequence[dict[str, Any]], words: Sequence[str], flags: Sequenc
 
 
 def _write(path: Path, summary: dict[str, Any]) -> None:
-    from dlrun.files import write_json
+    from dlrun.files import as_json, write_json
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, render.as_json(summary))
+        write_json(path, as_json(summary))
     except OSError as error:
         raise RunError("cannot-write", f"`{path}` cannot be written: {error.strerror}.") from None

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlrun.errors import DlrunError, DlrunErrors, Where, dotted
+from dlrun.files import as_json
 
 _json_stream: IO[str] | None = None
 
@@ -33,19 +34,6 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Where progress, notes, errors and next steps go."""
     return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, markup=False)
-
-
-def as_json(value: Any) -> Any:
-    """The value as JSON can say it: paths as text, arrays as lists, infinite numbers and NaN as null."""
-    if isinstance(value, Mapping):
-        return {str(k): as_json(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [as_json(v) for v in value]
-    if hasattr(value, "tolist"):
-        return as_json(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

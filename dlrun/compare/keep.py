@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +13,7 @@ from dlrun.compare.document import document
 from dlrun.compare.picture import draw
 from dlrun.compare.runs import ComparedRuns
 from dlrun.errors import RunError
-from dlrun.files import write_atomic
+from dlrun.files import json_bytes, write_atomic
 from dlrun.run.directory import fresh_folder
 
 _SHOWN = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50)
@@ -34,7 +32,7 @@ def keep_report(report: Report) -> Path:
     svg = draw([_panel(c) for c in report.precisions], f"{title} · seed {recipe.seed}")
     files = {
         "recipe.yaml": dump(report.composed.values).encode(),
-        "report.json": as_json(values),
+        "report.json": json_bytes(values),
         "curves.svg": svg,
         "report.html": page.page(title, _parts(values, svg)),
     }
@@ -52,7 +50,7 @@ def keep_runs(compared: ComparedRuns, root: Path) -> Path:
     kind = "steps" if any(p["kind"] == "steps" for p in curve) else "epoch"
     curve = [p for p in curve if p["kind"] == kind]
     title = " and ".join(values["runs"])
-    files = {"report.json": as_json(values)}
+    files = {"report.json": json_bytes(values)}
     parts = [page.table(("layer", "weights differ by", ""), _weight_rows(values))]
     if curve:
         panel = {
@@ -71,19 +69,6 @@ def keep_runs(compared: ComparedRuns, root: Path) -> Path:
         parts.append(page.table(("key", "first", "second"), [[k, *map(str, v)] for k, v in compared.recipe.items()]))
     files["report.html"] = page.page(title, parts)
     return _write(root / "compare" / "runs", None, files)
-
-
-def as_json(values: Mapping[str, Any]) -> bytes:
-    """Values as JSON; what is infinite or not a number is null."""
-    return (json.dumps(_finite(values), indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def shown(updates: list[dict[str, Any]]) -> list[dict[str, Any]]:

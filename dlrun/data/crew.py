@@ -33,10 +33,12 @@ class Job:
 
     Args:
         rows: Numbers of its samples in the training split.
+        keys: What their random changes are drawn by: the same numbers, others where an epoch visits a sample again.
         epoch: Number of the epoch.
     """
 
     rows: np.ndarray
+    keys: np.ndarray
     epoch: int
 
 
@@ -75,7 +77,8 @@ class Crew:
                     yield self._next(waiting)
                 process = self._processes[number % len(self._processes)]
                 start = number % self._slots * self._slot
-                _tell(process, {"batch": number, "rows": job.rows.tolist(), "epoch": job.epoch, "start": start})
+                arrays = {"rows": job.rows.tolist(), "keys": job.keys.tolist()}
+                _tell(process, {"batch": number, **arrays, "epoch": job.epoch, "start": start})
                 waiting.append((number, process))
             while waiting:
                 yield self._next(waiting)

@@ -15,7 +15,7 @@ from dlrun.data.pipeline import Batch
 from dlrun.data.portable import encode
 from dlrun.data.prefetch import prefetched
 from dlrun.data.remote import fetch_files
-from dlrun.data.sampling import order_of
+from dlrun.data.sampling import order_of, visits
 from dlrun.data.source import Place, Reader, Samples, Source, Split
 from dlrun.data.transforms import fit_chain, is_fitted
 from dlrun.errors import DlrunError
@@ -96,11 +96,12 @@ class Feed:
         data = self.plan.recipe.data
         order = self.order(epoch)
         starts = range(first_batch * data.batch_size, len(order), data.batch_size)[:count]
-        reader, rows = self.reader("train"), self._rows("train")
+        reader, rows = self.reader("train"), self._rows("train")[order]
+        keys = rows if data.sampling == "natural" else rows + len(reader) * visits(order)
         crew = self._workers(reader)
-        if crew is not None:
-            return crew.batches(Job(rows[order[i : i + data.batch_size]], epoch) for i in starts)
-        return prefetched((self._training(rows[order[i : i + data.batch_size]], epoch) for i in starts), data.prefetch)
+        parts = (slice(i, i + data.batch_size) for i in starts)
+        jobs = (Job(rows[part], keys[part], epoch) for part in parts)
+        return crew.batches(jobs) if crew is not None else prefetched(map(self._training, jobs), data.prefetch)
 
     def validation(self) -> Batch:
         """All held-out samples, preprocessed, and their labels."""
@@ -290,9 +291,9 @@ class Feed:
         rows, reader = self._rows(part)[positions], self.reader(_split(part))
         return self.plan.pipeline.evaluation(reader.take(rows)), self.plan.pipeline.labels(reader.y[rows])
 
-    def _training(self, rows: np.ndarray, epoch: int) -> Batch:
+    def _training(self, job: Job) -> Batch:
         reader = self.reader("train")
-        return self.plan.pipeline.training(reader.take(rows), reader.y[rows], rows, epoch)
+        return self.plan.pipeline.training(reader.take(job.rows), reader.y[job.rows], job.keys, job.epoch)
 
 
 def _shaped(plan: Plan, x: np.ndarray) -> np.ndarray:

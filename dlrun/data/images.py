@@ -72,7 +72,7 @@ def decode_images(
     out = np.empty((count, *shape), np.uint8)
 
     def decode(row: int) -> None:
-        out[row] = decode_image(*fetch(row), shape, fit)
+        decode_image(*fetch(row), shape, fit, out[row])
 
     each(count, decode)
     return out
@@ -93,26 +93,32 @@ def each(count: int, work: Callable[[int], None]) -> None:
         pass
 
 
-def decode_image(data: bytes, name: str, shape: tuple[int, int, int], fit: Fit = "stretch") -> np.ndarray:
+def decode_image(
+    data: bytes, name: str, shape: tuple[int, int, int], fit: Fit = "stretch", out: np.ndarray | None = None
+) -> np.ndarray:
     """An image file's bytes, converted to grey (1 channel) or RGB (3) and resized (bilinear) if its size differs.
 
     Values are as the file has them: nothing is inverted, dark stays dark. It is turned as its EXIF orientation says;
     transparency is dropped; colour profiles are not applied; 16-bit values keep their high byte; of several pictures
     the first one counts. Of colours, grey is 0.299 R + 0.587 G + 0.114 B.
 
-    Shapes: ``shape`` (height, width, channels) -> uint8 of that shape.
+    Shapes: ``shape`` (height, width, channels) -> uint8 of that shape, in ``out`` if it is given.
 
     Raises:
         DlrunError: ``unreadable-image``, with ``name``.
     """
     height, width, channels = shape
+    out = np.empty(shape, np.uint8) if out is None else out
     with _named(name):
+        if not _may_be_turned(data) and _jpeg_shape(data) == shape and _jpeg(data, out) is not None:
+            return out
         image = upright(data)
         image = image if image.mode in ("L", "RGB") else _plain(image)
         image = image.convert("L" if channels == 1 else "RGB")
         if image.size != (width, height):
             image = _fitted(image, (width, height), fit)
-        return np.asarray(image, np.uint8).reshape(shape)
+        out[...] = np.asarray(image, np.uint8).reshape(shape)
+    return out
 
 
 def why_unreadable(path: str | Path) -> str | None:
@@ -135,8 +141,10 @@ def upright(data: bytes) -> Image:
 
     if not data:
         raise ValueError("the file is empty")
-    pixels = _jpeg(data) if data.startswith(b"\xff\xd8\xff") else None
-    if pixels is not None and not (b"Exif\0\0" in data or b":Orientation" in data):
+    pixels = _jpeg(data)
+    if pixels is not None:
+        pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    if pixels is not None and not _may_be_turned(data):
         return Image.fromarray(pixels)
     with Image.open(BytesIO(data), formats=_FORMATS) as file:
         file.seek(0)
@@ -165,25 +173,46 @@ def _orientation(image: Image) -> int:
         return 1
 
 
-def _jpeg(data: bytes) -> np.ndarray | None:
-    """A JPEG's pixels (H, W) or (H, W, 3), the same as Pillow's, only sooner; None for what is left to Pillow.
+def _may_be_turned(data: bytes) -> bool:
+    return b"Exif\0\0" in data or b":Orientation" in data
+
+
+def _jpeg_shape(data: bytes) -> tuple[int, int, int] | None:
+    """Height, width and channels of a JPEG; None for other files and what is left to Pillow."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    from PIL.Image import MAX_IMAGE_PIXELS
+    from simplejpeg import decode_jpeg_header
+
+    try:
+        height, width, space, _ = decode_jpeg_header(data)
+    except ValueError:
+        return None
+    if space not in ("YCbCr", "RGB", "Gray") or height * width > (MAX_IMAGE_PIXELS or 0):
+        return None
+    return height, width, 1 if space == "Gray" else 3
+
+
+def _jpeg(data: bytes, out: np.ndarray | None = None) -> np.ndarray | None:
+    """A JPEG's pixels, the same as Pillow's, only sooner; None for other files and what is left to Pillow.
+
+    Shapes: uint8 (H, W, 1) or (H, W, 3), in ``out`` if it is given.
 
     Raises:
         ValueError: When pixels are missing; Pillow does not always notice, and shows what libjpeg filled in.
     """
-    from PIL.Image import MAX_IMAGE_PIXELS
-    from simplejpeg import decode_jpeg, decode_jpeg_header
+    from simplejpeg import decode_jpeg
 
+    shape = _jpeg_shape(data)
+    if shape is None:
+        return None
     try:
-        height, width, space, _ = decode_jpeg_header(data)
-        if space not in ("YCbCr", "RGB", "Gray") or height * width > (MAX_IMAGE_PIXELS or 0):
-            return None
-        pixels: np.ndarray = decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
+        pixels: np.ndarray = decode_jpeg(data, "GRAY" if shape[-1] == 1 else "RGB", buffer=out)
     except ValueError as error:
         if any(words in str(error) for words in _MISSING_PIXELS):
             raise
         return None
-    return pixels[..., 0] if space == "Gray" else pixels
+    return pixels
 
 
 def _fitted(image: Image, size: tuple[int, int], fit: Fit) -> Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,36 +36,46 @@ class Pipeline:
     mixed: int | None
     top: float
 
-    def training(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray, epoch: int) -> Batch:
+    def training(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        keys: np.ndarray,
+        epoch: int,
+        empty: Callable[[tuple[int, ...], str], np.ndarray] = np.empty,
+    ) -> Batch:
         """Training samples as an update reads them.
 
         Args:
             x: Samples as stored.
             y: Their labels.
-            rows: Their numbers in the training split.
+            keys: What their draws are keyed by, int64 (N,).
             epoch: Number of the epoch.
+            empty: Makes the array for the samples from a shape and a dtype; not called where they are mixed.
 
         Shapes: x (N, *stored), y (N, *target) -> (N, *input), (N, *target), or (N, classes) where they are mixed.
         """
-        x = apply(self.augmented(x, rows, epoch), self.preprocessing, self.input_dtype)
+        x = self.augmented(x, keys, epoch)
         if self.mixed is None:
-            return x, self.labels(y)
+            out = empty(x.shape, self.input_dtype)
+            return apply(x, self.preprocessing, self.input_dtype, out), self.labels(y)
+        x = apply(x, self.preprocessing, self.input_dtype)
         shares = np.eye(self.mixed, dtype=self.label_dtype)[y]
-        for augmentation, draws in self._chain(rows, epoch):
+        for augmentation, draws in self._chain(keys, epoch):
             if isinstance(augmentation, Mixing):
                 x, shares = augmentation.mix(x, shares, draws)
         return x, shares
 
-    def augmented(self, x: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:
+    def augmented(self, x: np.ndarray, keys: np.ndarray, epoch: int) -> np.ndarray:
         """Stored samples after the random changes that do not mix them: (N, *stored) -> (N, *input)."""
-        for augmentation, draws in self._chain(rows, epoch):
+        for augmentation, draws in self._chain(keys, epoch):
             if not augmentation.mixes:
                 x = augmentation.apply(x, draws, self.top)
         return x
 
-    def _chain(self, rows: np.ndarray, epoch: int) -> Iterator[tuple[Augmentation, Draws]]:
+    def _chain(self, keys: np.ndarray, epoch: int) -> Iterator[tuple[Augmentation, Draws]]:
         for number, augmentation in enumerate(self.augment):
-            yield augmentation, Draws(self.seed, epoch, rows, f"{number}.{augmentation.kind}")
+            yield augmentation, Draws(self.seed, epoch, keys, f"{number}.{augmentation.kind}")
 
     def evaluation(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Samples as evaluation and prediction read them.

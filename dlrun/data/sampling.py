@@ -25,3 +25,13 @@ def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
     drawn = stream(seed, "order", epoch).random(len(y)) * ends[-1]
     found = np.searchsorted(ends, drawn, side="right").astype(np.int64)
     return np.asarray(np.minimum(found, len(y) - 1))
+
+
+def visits(order: np.ndarray) -> np.ndarray:
+    """How often the order has been at a sample before, int64 (N,) -> int64 (N,)."""
+    together = np.argsort(order, kind="stable")
+    places = np.arange(len(order))
+    begins = np.r_[True, np.diff(order[together]) != 0] if len(order) else np.empty(0, bool)
+    found = np.empty(len(order), np.int64)
+    found[together] = places - np.maximum.accumulate(np.where(begins, places, 0))
+    return found

@@ -7,6 +7,7 @@ with the place in a shared file where its arrays belong. It answers a line for e
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import sys
@@ -37,19 +38,39 @@ def serve(asked: IO[str], answers: IO[str]) -> None:
     _say(answers, {"ready": os.getpid()})
     for line in asked:
         job = json.loads(line)
-        rows = np.array(job["rows"], np.int64)
+        rows, keys = (np.array(job[name], np.int64) for name in ("rows", "keys"))
+        room = _Room(shared, job["start"])
         try:
-            batch = pipeline.training(reader.take(rows), reader.y[rows], rows, job["epoch"])
+            batch = pipeline.training(reader.take(rows), reader.y[rows], keys, job["epoch"], room.empty)
         except DlrunError as error:
             _say(answers, {"batch": job["batch"], **_told(error)})
             continue
-        start, placed = job["start"], []
-        for array in batch:
-            view = np.frombuffer(shared, array.dtype, array.size, start)
-            view[:] = array.reshape(-1)
-            placed.append([start, str(array.dtype), array.shape])
-            start += -(-array.nbytes // ALIGN) * ALIGN
-        _say(answers, {"batch": job["batch"], "arrays": placed})
+        _say(answers, {"batch": job["batch"], "arrays": [room.place(array) for array in batch]})
+
+
+class _Room:
+    """A batch's part of the shared file."""
+
+    def __init__(self, shared: mmap.mmap, start: int) -> None:
+        self._shared = shared
+        self._end = start
+        self._given: dict[int, tuple[int, np.ndarray]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """A new array there."""
+        start = self._end
+        array = np.frombuffer(self._shared, dtype, math.prod(shape), start).reshape(shape)
+        self._end += -(-array.nbytes // ALIGN) * ALIGN
+        self._given[id(array)] = start, array
+        return array
+
+    def place(self, array: np.ndarray) -> tuple[int, str, tuple[int, ...]]:
+        """Where an array begins, its dtype and its shape; one from elsewhere is copied."""
+        if id(array) not in self._given:
+            copy = self.empty(array.shape, str(array.dtype))
+            copy[...] = array
+            array = copy
+        return self._given[id(array)][0], str(array.dtype), array.shape
 
 
 def _told(error: DlrunError) -> dict[str, Any]:

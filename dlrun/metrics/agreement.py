@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.metrics.confusion import Confusion
-from dlrun.metrics.metric import Accumulator, Metric, metrics
+from dlrun.metrics.confusion import Confusion, OfConfusion
+from dlrun.metrics.metric import metrics
 from dlrun.metrics.precision_recall import ClassAverage
 
 
@@ -32,7 +32,7 @@ class MeanRecall(Confusion):
 
 
 @metrics("matthews")
-class MatthewsCorrelation(Metric):
+class MatthewsCorrelation(OfConfusion):
     """Matthews correlation coefficient: 1 for perfect predictions, 0 for those that know nothing of the labels.
 
     M = (N t - sum_c l_c p_c) / sqrt((N^2 - sum_c l_c^2) (N^2 - sum_c p_c^2)), with N the samples, t those
@@ -47,13 +47,11 @@ class MatthewsCorrelation(Metric):
     Source: Matthews 1975; Gorodkin 2004 (more than two classes).
     """
 
-    def start(self, classes: int | None) -> Accumulator:
-        assert classes is not None
-        return Matthews(classes)
+    counted = Matthews
 
 
 @metrics("balanced_accuracy")
-class BalancedAccuracy(Metric):
+class BalancedAccuracy(OfConfusion):
     """Mean recall over the classes that have labels: accuracy as if all classes were of one size.
 
     B = (1 / K) sum_c tp_c / l_c, with tp_c the samples of class c that were predicted as c, l_c the labels
@@ -68,9 +66,7 @@ class BalancedAccuracy(Metric):
     Source: Brodersen et al. 2010.
     """
 
-    def start(self, classes: int | None) -> Accumulator:
-        assert classes is not None
-        return MeanRecall(classes)
+    counted = MeanRecall
 
 
 @metrics("iou")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,8 +37,18 @@ class Confusion(Accumulator):
         return {"confusion_matrix": self.matrix.tolist()}
 
 
+class OfConfusion(Metric):
+    """A metric without fields that is computed from the confusion matrix."""
+
+    counted: ClassVar[type[Confusion]]
+
+    def start(self, classes: int | None) -> Accumulator:
+        assert classes is not None
+        return self.counted(classes)
+
+
 @metrics("confusion_matrix")
-class ConfusionMatrix(Metric):
+class ConfusionMatrix(OfConfusion):
     """How often each class was taken for each other.
 
     M[a][b] = sum_i [y_i = a][p_i = b], with y the class ids and p the predicted ones (the largest
@@ -53,9 +63,7 @@ class ConfusionMatrix(Metric):
     Source: none.
     """
 
+    counted = Confusion
+
     def names(self) -> tuple[str, ...]:
         return ()
-
-    def start(self, classes: int | None) -> Accumulator:
-        assert classes is not None
-        return Confusion(classes)

@@ -23,13 +23,24 @@ class NumberMetric(Metric):
             )
 
 
+class ErrorMetric(NumberMetric):
+    """A metric that is the mean of a power of errors, or its square root."""
+
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    power: ClassVar[int]
+    root: ClassVar[bool] = False
+
+    def start(self, classes: int | None) -> Accumulator:
+        return MeanError(self)
+
+
 class MeanError(Accumulator):
     """The mean over all elements of |x - y|^power, or its root."""
 
-    def __init__(self, name: str, power: int, root: bool = True) -> None:
-        self.name = name
-        self.power = power
-        self.root = root
+    def __init__(self, metric: ErrorMetric) -> None:
+        self.name = metric.kind
+        self.power = metric.power
+        self.root = metric.root
         self.total = 0.0
         self.elements = 0
 
@@ -40,7 +51,7 @@ class MeanError(Accumulator):
 
     def result(self) -> dict[str, Any]:
         mean = self.total / self.elements if self.elements else 0.0
-        return {self.name: mean ** (1 / self.power) if self.root else mean}
+        return {self.name: mean**0.5 if self.root else mean}
 
 
 class Explained(Accumulator):
@@ -72,7 +83,7 @@ class Explained(Accumulator):
 
 
 @metrics("mae")
-class MeanAbsoluteError(NumberMetric):
+class MeanAbsoluteError(ErrorMetric):
     """Mean absolute error.
 
     M = mean over elements of |x - y|, with x the outputs and y the targets.
@@ -86,14 +97,11 @@ class MeanAbsoluteError(NumberMetric):
     Source: none.
     """
 
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
-
-    def start(self, classes: int | None) -> Accumulator:
-        return MeanError(self.kind, 1)
+    power = 1
 
 
 @metrics("mse")
-class MeanSquaredError(NumberMetric):
+class MeanSquaredError(ErrorMetric):
     """Mean squared error.
 
     M = mean over elements of (x - y)^2, with x the outputs and y the targets.
@@ -107,14 +115,11 @@ class MeanSquaredError(NumberMetric):
     Source: none.
     """
 
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
-
-    def start(self, classes: int | None) -> Accumulator:
-        return MeanError(self.kind, 2, root=False)
+    power = 2
 
 
 @metrics("rmse")
-class RootMeanSquaredError(NumberMetric):
+class RootMeanSquaredError(ErrorMetric):
     """Root of the mean squared error.
 
     M = sqrt(mean over elements of (x - y)^2), with x the outputs and y the targets.
@@ -128,10 +133,8 @@ class RootMeanSquaredError(NumberMetric):
     Source: none.
     """
 
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
-
-    def start(self, classes: int | None) -> Accumulator:
-        return MeanError(self.kind, 2)
+    power = 2
+    root = True
 
 
 @metrics("r2")

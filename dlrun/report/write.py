@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import tempfile
@@ -16,7 +14,7 @@ import numpy as np
 
 from dlrun.data.feed import Feed, Part
 from dlrun.errors import RunError
-from dlrun.files import write_folder, write_synced
+from dlrun.files import json_bytes, write_folder, write_synced
 from dlrun.metrics.regression import NumberMetric
 from dlrun.plan import Plan
 from dlrun.report import page
@@ -77,7 +75,7 @@ class Report:
             return
         try:
             for position, said in self._findings.add(positions, output, target):
-                self._predictions.write(_line({**self._named(position), **said}))
+                self._predictions.write(json_bytes({**self._named(position), **said}, indent=None))
                 self._predicted += 1
         except OSError as error:
             raise _cannot_write(self.folder, error) from None
@@ -101,7 +99,7 @@ class Report:
         title = f"{self._plan.recipe.name}: {facts['split']}, {facts['checkpoint']}"
         files = {
             "report.html": page.page(title, [*_head(facts, metrics, undefined, found), *sections]),
-            "metrics.json": _json(values if found is None else {**values, **found.document(shown)}),
+            "metrics.json": json_bytes(values if found is None else {**values, **found.document(shown)}),
             **{f"{name}.svg": content for name, content in pictures.items()},
         }
         try:
@@ -173,25 +171,6 @@ def _head(
     if found is None:
         parts.append(page.paragraph("Of answers of this kind the loss and metrics are all that is compared."))
     return parts
-
-
-def _line(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(_finite(value), ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    # names of files that are no UTF-8 become the escapes that JSON has for them
-    text = json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for what is infinite or no number."""
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cannot_write(folder: Path, error: OSError) -> RunError:

@@ -47,7 +47,7 @@ def one_thread() -> None:
 
 
 def compiled(plan: Plan) -> TorchEngine:
-    return load_backend("torch").compile(plan)  # type: ignore[return-value]
+    return load_backend("torch").compile(plan)
 
 
 @pytest.fixture(params=["float32-chain", "float32-branched", "float32-parts", "float16-branched", "bfloat16-chain"])

@@ -42,7 +42,7 @@ def one_thread() -> None:
 
 
 def compiled(plan: Plan) -> TorchEngine:
-    return load_backend("torch").compile(plan)  # type: ignore[return-value]
+    return load_backend("torch").compile(plan)
 
 
 def train(

@@ -54,7 +54,7 @@ def mistakes() -> Callable[..., list[DlrunError]]:
         from dlrun.config import compose
 
         with pytest.raises(DlrunErrors) as caught:
-            compose(overrides, **options)  # type: ignore[arg-type]
+            compose(overrides, **options)
         assert caught.value.exit_code == 2
         for error in caught.value.errors:
             text = str(error)

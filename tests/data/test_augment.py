@@ -176,7 +176,7 @@ def test_evaluation_is_the_sample_itself_where_its_shape_is_kept(kind: str) -> N
 
 @pytest.mark.parametrize("kind", sorted(k for k in FIELDS if "probability" in dir(augmentations.get(k)) and k))
 def test_a_probability_of_0_changes_nothing(kind: str) -> None:
-    augmentation = dataclasses.replace(made(kind), probability=0.0)  # type: ignore[call-arg]
+    augmentation = dataclasses.replace(made(kind), probability=0.0)
     x = images("uint8", 3)
     np.testing.assert_array_equal(changed(augmentation, x), x)
 
@@ -245,7 +245,7 @@ UNIT_ONLY = ["color_jitter", "random_autocontrast", "random_grayscale", "random_
 def test_values_outside_of_the_unit_range_are_refused(kind: str, value: float, said: str) -> None:
     x = images("float32", 3)
     x[3, 2, 1, 0] = value
-    augmentation = dataclasses.replace(made(kind), probability=1.0)  # type: ignore[call-arg]
+    augmentation = dataclasses.replace(made(kind), probability=1.0)
     with pytest.raises(DlrunError, match=f"`{kind}` .* from 0 to 1, but a sample has `{said}`") as caught:
         changed(augmentation, x, top=1.0)
     assert caught.value.code == "outside-unit-range" and "preprocess" in str(caught.value.hint)
@@ -257,7 +257,7 @@ def test_bytes_above_the_top_are_refused(kind: str) -> None:
     x[0, 0, 0] = 17
     augmentation = made(kind)
     if kind == "random_posterize":
-        augmentation = dataclasses.replace(augmentation, probability=1.0)  # type: ignore[call-arg]
+        augmentation = dataclasses.replace(augmentation, probability=1.0)
     with pytest.raises(DlrunError, match="from 0 to 16, but a sample has `17`"):
         changed(augmentation, x, top=16.0)
 

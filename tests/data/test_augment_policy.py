@@ -171,7 +171,7 @@ def test_auto_augment_does_each_operation_as_often_as_its_policy_says() -> None:
     counts = Counter(step.name for some in steps for step in some)
     wanted: Counter[str] = Counter()
     for name, probability, _ in (choice for pair in policy("svhn") for choice in pair):
-        wanted[name] += probability * MANY / 25  # type: ignore[assignment]
+        wanted[name] += probability * MANY / 25
     assert set(counts) == {name for name, count in wanted.items() if count}
     for name, count in wanted.items():
         assert abs(counts[name] - count) < 5 * np.sqrt(count), name

@@ -79,7 +79,7 @@ def test_stopping_in_the_middle_does_not_disturb_what_follows(feed: Callable[...
     expected, other = epochs(feed(0)), feed(2)
     stream = other.batches(0)
     assert_same([next(stream)], expected[:1])
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert_same(list(other.batches(1)), expected[5:])
 
 

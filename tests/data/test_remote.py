@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,31 +25,25 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def tar_of(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
-def zip_of(members: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return out.getvalue()
-
-
 FLOWERS = {"train/rose/1.txt": b"red" * 9000, "train/tulip/größe.txt": b"yellow"}
+
+
+def packed(files: dict[str, bytes], kind: str) -> bytes:
+    """An archive of files as ``shutil.make_archive`` makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            path = Path(folder, "files", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return Path(shutil.make_archive(f"{folder}/packed", kind, f"{folder}/files")).read_bytes()
+
+
 FILES = {
     "table.csv": TABLE,
-    "flowers.tar.gz": tar_of(FLOWERS),
-    "flowers.tar": tar_of(FLOWERS, "w"),
-    "flowers.tar.xz": tar_of(FLOWERS, "w:xz"),
-    "flowers.zip": zip_of(FLOWERS),
+    "flowers.tar.gz": packed(FLOWERS, "gztar"),
+    "flowers.tar": packed(FLOWERS, "tar"),
+    "flowers.tar.xz": packed(FLOWERS, "xztar"),
+    "flowers.zip": packed(FLOWERS, "zip"),
     "page.tar.gz": b"<!DOCTYPE html><style>x{}</style><title>Please  log in</title><p>to go on",
 }
 
@@ -314,7 +307,7 @@ def test_a_recipe_fetches_before_its_source_looks(server: Any, tmp_path: Path, m
 
     monkeypatch.chdir(tmp_path)
     np.savez("made.npz", x=np.ones((20, 3)), y=np.arange(20) % 2)
-    server.files["made.zip"] = zip_of({"in/train.npz": Path("made.npz").read_bytes()})
+    server.files["made.zip"] = packed({"in/train.npz": Path("made.npz").read_bytes()}, "zip")
     recipe = f"""\
 task: classification
 data:

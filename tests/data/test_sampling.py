@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from dlrun.data.augmentation import augmentations
 from dlrun.data.feed import Feed
+from dlrun.data.sampling import visits
 from dlrun.data.source import sources
 from dlrun.errors import DlrunErrors
 from dlrun.plan import Plan
@@ -77,3 +80,22 @@ def test_numbers_have_no_classes_to_draw_by(tmp_path: Any, plan_of: Callable[...
     with pytest.raises(DlrunErrors) as caught:
         plan_of(sources.get("npz")(train=str(tmp_path / "n.npz")), units=1, sampling="balanced", batch_size=3)
     assert [(e.code, e.path) for e in caught.value.errors] == [("needs-classes", ("data", "sampling"))]
+
+
+def test_visits_are_counted() -> None:
+    order = np.random.default_rng(0).integers(0, 9, 50)
+    np.testing.assert_array_equal(visits(order), [(order[:i] == n).sum() for i, n in enumerate(order)])
+    assert visits(order[:0]).shape == (0,)
+
+
+def test_a_sample_drawn_again_is_changed_otherwise(tmp_path: Path, plan_of: Callable[..., Plan]) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (8, 6, 6, 1)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", x=x, y=np.array([0] * 7 + [1]))
+    crop = augmentations.get("random_crop")(padding=3)
+    source = sources.get("npz")(train=str(tmp_path / "a.npz"))
+    feed = Feed(plan_of(source, sampling=(0.0, 1.0), augment=(crop,), batch_size=8))
+    ((first, y),) = feed.batches(0)
+    ((again, _),) = feed.batches(0)
+    assert y.tolist() == [1] * 8  # the one sample of its class eight times
+    assert len(np.unique(first.reshape(8, -1), axis=0)) > 4
+    np.testing.assert_array_equal(first, again)

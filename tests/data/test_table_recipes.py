@@ -82,9 +82,9 @@ optimizer: sgd
 """
     )
     plan = compose(["recipe=./r.yaml"]).plan
-    assert plan.graph.nodes[0].layer.categories == (0, 0)  # type: ignore[attr-defined]
+    assert plan.graph.nodes[0].layer.categories == (0, 0)
     composed = compose(["recipe=./r.yaml", "data.source.columns={b: category}"])
-    assert composed.plan.graph.nodes[0].layer.categories == (0, 8)  # type: ignore[attr-defined]
+    assert composed.plan.graph.nodes[0].layer.categories == (0, 8)
     assert composed.plan.graph.nodes[0].output.shape == (9,)
 
 

@@ -70,7 +70,7 @@ def test_a_frozen_batch_norm_uses_and_keeps_its_running_statistics(shape: tuple[
 def test_scale_starts_where_it_is_told() -> None:
     graph = build_graph([layers.get("scale")(initial=1e-6, shift=True)], TensorType((4, 3)))
     (_, scale), (_, shift) = graph.weights()
-    assert (scale.initializer.value, shift.initializer) == (1e-6, "zeros")  # type: ignore[union-attr]
+    assert (scale.initializer.value, shift.initializer) == (1e-6, "zeros")
 
 
 def test_scale_by(run_layer: Any) -> None:

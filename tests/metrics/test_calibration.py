@@ -68,8 +68,8 @@ def test_bins_are_those_of_scikit_learn(bins: int, seed: int, columns: int) -> N
 
 def test_an_upper_edge_belongs_to_its_bin_and_certainty_to_the_last() -> None:
     accumulator = metrics.get("calibration_error")(bins=4).start(2)
-    accumulator.count(np.array([0.0, 0.25, 0.5, 0.75, 1.0, 0.7500001]), np.ones(6, bool))  # type: ignore[attr-defined]
-    assert accumulator.samples.tolist() == [2, 1, 1, 2]  # type: ignore[attr-defined]
+    accumulator.count(np.array([0.0, 0.25, 0.5, 0.75, 1.0, 0.7500001]), np.ones(6, bool))
+    assert accumulator.samples.tolist() == [2, 1, 1, 2]
 
 
 def test_a_single_logit_is_two_classes() -> None:

@@ -188,7 +188,7 @@ def test_tied_tables_are_one() -> None:
 
 def test_stochastic_depth_grows_with_the_depth() -> None:
     made = graph("convnext", IMAGENET, blocks=(1, 1, 1, 1), filters=(8, 8, 8, 8), stochastic_depth=0.3)
-    rates = [n.layer.rate for n in made.nodes if n.layer.kind == "stochastic_depth"]  # type: ignore[attr-defined]
+    rates = [n.layer.rate for n in made.nodes if n.layer.kind == "stochastic_depth"]
     assert rates == pytest.approx([0.1, 0.2, 0.3])
 
 
@@ -236,4 +236,4 @@ def test_docstring_keeps_the_contract(name: str) -> None:
     assert rest.partition("Args:")[0].strip()
     explained = set(re.findall(r"^    (\w+):", text.partition("Args:")[2].partition("Shapes:")[0], re.MULTILINE))
     own = {f for f in cls.__annotations__}
-    assert own <= explained <= set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
+    assert own <= explained <= set(cls.__dataclass_fields__)

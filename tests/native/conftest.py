@@ -86,7 +86,7 @@ tracker: none
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A folder with two models, a recipe for both backends and one for torch."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

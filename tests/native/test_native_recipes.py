@@ -55,7 +55,7 @@ def test_checking_does_not_guess_how_large_it_is(folder: Path, capsys: pytest.Ca
 def test_each_backend_runs_its_own_target() -> None:
     for backend, target in (("torch", "torch_net.Net"), ("tensorflow", "keras_net.Net")):
         (node,) = compose(["recipe=./both.yaml", f"backend={backend}"]).plan.graph.nodes
-        assert node.layer.target == {"_target_": target, "classes": 10}  # type: ignore[attr-defined]
+        assert node.layer.target == {"_target_": target, "classes": 10}
 
 
 def test_a_backend_without_a_target_is_refused() -> None:

@@ -28,7 +28,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def both(backend: str, *overrides: str):  # type: ignore[no-untyped-def]
+def both(backend: str, *overrides: str):
     return compose(["recipe=./both.yaml", f"backend={backend}", *overrides])
 
 

@@ -103,7 +103,7 @@ def test_a_checkpoint_folder_and_a_torch_file_are_read_too(arrays: dict[str, np.
     override = ["model.weights={file: net.pth, map: {hidden: '0', logits: '2'}}"]
     plan = compose(["recipe=./r.yaml", *override]).plan
     assert preview(plan) == ["net.pth, read by torch when training starts"]
-    values, account = start(plan)  # type: ignore[misc]
+    values, account = start(plan)
     assert len(account.loaded) == 4
     np.testing.assert_array_equal(values["logits.kernel"], arrays["logits.kernel"])
 
@@ -202,7 +202,7 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def server(monkeypatch: pytest.MonkeyPatch):
     made = Server()
     monkeypatch.setenv("HF_ENDPOINT", made.url)
     yield made
@@ -216,7 +216,7 @@ def test_the_hub_is_asked_once_and_checked(arrays: dict[str, np.ndarray], server
     overrides = ["recipe=./r.yaml", "model.weights={hub: {repo: me/net, file: sub/model.safetensors, revision: v1}}"]
     plan = compose(overrides).plan
     assert "fetched when training starts" in preview(plan)[0] and not server.asked
-    values, account = start(plan)  # type: ignore[misc]
+    values, account = start(plan)
     np.testing.assert_array_equal(values["hidden.kernel"], arrays["hidden.kernel"])
     assert hashlib.sha256(data).hexdigest() in account.origin
     asked = len(server.asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import methodcaller
 from typing import Annotated, Literal
 
 import numpy as np
@@ -182,7 +183,7 @@ class RandomResizedCrop(ImageAugmentation):
         how = resampling(self.interpolation)
         out = np.empty((len(x), height, width, x.shape[-1]), x.dtype)
         for i, box in enumerate(boxes.tolist()):
-            out[i] = through_pillow(x[i], lambda image, box=box: image.resize((width, height), how, box=box))  # type: ignore[misc]
+            out[i] = through_pillow(x[i], methodcaller("resize", (width, height), how, box=box))
         return out
 
     def _size(self, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,7 +98,7 @@ def _posterize(image: Image, magnitude: float, canvas: Canvas) -> Image:
 def _solarize(image: Image, magnitude: float, canvas: Canvas) -> Image:
     from PIL import ImageOps
 
-    return ImageOps.solarize(image, magnitude)  # type: ignore[arg-type]  # any number can be compared with
+    return ImageOps.solarize(image, math.ceil(magnitude))  # bytes are below a number or its next integer alike
 
 
 def _autocontrast(image: Image, magnitude: float, canvas: Canvas) -> Image:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from annotated_types import Gt
 
-from dlrun.data.images import Fit, decode_images, read_images
-from dlrun.data.source import Place, Reader, Samples, Signature, Source, Split, sources
+from dlrun.data.images import decode_images
+from dlrun.data.pictures import Pictures
+from dlrun.data.source import Place, Reader, Signature, Split, sources
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-Positive = Annotated[int, Gt(0)]
-
 
 @sources("huggingface")
-class HuggingFace(Source):
+class HuggingFace(Pictures):
     """Images and class labels of a Hugging Face data set; ``datasets`` must be installed (the extra ``huggingface``).
 
     ``dataset`` is a folder that ``save_to_disk`` wrote, a folder of Parquet files (``train*.parquet``, or in a folder
@@ -39,9 +36,6 @@ class HuggingFace(Source):
         test: Name of the split to test on, or none.
         image: Column of images.
         label: Column of labels: classes, ids from 0, or texts, which become ids in sorted order.
-        size: Height and width, or one number for both.
-        channels: 3 for RGB, 1 for grey.
-        fit: ``stretch``, ``crop`` or ``pad``, as for ``image_folder``.
     """
 
     dataset: str
@@ -51,9 +45,6 @@ class HuggingFace(Source):
     test: str | None = "test"
     image: str = "image"
     label: str = "label"
-    size: Positive | tuple[Positive, Positive]
-    channels: Literal[1, 3] = 3
-    fit: Fit = "stretch"
 
     def signature(self, place: Place) -> Signature:
         train = self._split("train", place)
@@ -64,7 +55,7 @@ class HuggingFace(Source):
             sizes["test"] = len(test)
             highest = max(highest, int(self._ids("test", test, names).max()))
         return Signature(
-            input=TensorType(self._shape()),
+            input=TensorType(self.shape),
             target=TensorType((), "int"),
             classes=highest + 1 if names is None else len(names),
             class_names=names,
@@ -75,18 +66,6 @@ class HuggingFace(Source):
     def open(self, split: Split, place: Place) -> Reader:
         rows = self._split(split, place)
         return _Images(self, rows, self._ids(split, rows, self._names(place)))
-
-    def load(self, split: Split, place: Place) -> Samples:
-        reader = self.open(split, place)
-        return Samples(reader.take(np.arange(len(reader))), reader.y)
-
-    def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
-        """Images converted and resized like the data set's."""
-        return read_images(files, self._shape(), self.fit)
-
-    def _shape(self) -> tuple[int, int, int]:
-        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
-        return height, width, self.channels
 
     def _split(self, split: Split, place: Place) -> Dataset:
         """A split, its columns checked; nothing is read."""
@@ -142,22 +121,18 @@ class HuggingFace(Source):
         return values.astype(np.int64)
 
 
-class _Images(Reader):
+class _Images:
     """Images of a split, decoded when taken."""
 
     def __init__(self, source: HuggingFace, rows: Dataset, y: np.ndarray) -> None:
         from datasets import Image
 
         self._source = source
-        self._y = y
+        self.y = y
         self._rows = rows.select_columns([source.image]).cast_column(source.image, Image(decode=False))
 
-    @property
-    def y(self) -> np.ndarray:
-        return self._y
-
     def __len__(self) -> int:
-        return len(self._y)
+        return len(self.y)
 
     def name(self, row: int) -> str:
         """The data set and a sample's number there, and its file's name where it has one."""
@@ -175,7 +150,7 @@ class _Images(Reader):
             return Path(image["path"]).read_bytes(), name
 
         try:
-            return decode_images(len(rows), fetch, self._source._shape(), self._source.fit)
+            return decode_images(len(rows), fetch, self._source.shape, self._source.fit)
         except DlrunError as error:
             error.path, error.hint = ("data", "source"), "Filter it out with `datasets` and save the data set."
             raise

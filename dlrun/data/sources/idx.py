@@ -11,6 +11,7 @@ from annotated_types import Gt
 
 from dlrun.data.idx import idx_header, read_idx
 from dlrun.data.locate import locate
+from dlrun.data.sample_files import read_samples
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
@@ -72,7 +73,7 @@ class Idx(Source):
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """One sample per file, as ``npz`` reads them: images where samples are 8-bit ones, else ``.npy`` arrays."""
-        return sources.get("npz")(train="").read(files, signature)  # type: ignore[call-arg]
+        return read_samples(files, signature)
 
     def _counted(self, described: dict[str, _Headers]) -> int:
         """Classes as stated or counted; every label is looked at."""

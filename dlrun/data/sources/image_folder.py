@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from annotated_types import Gt
 
 from dlrun.data.images import SUFFIXES, Fit, read_images
 from dlrun.data.listing import Files, Names
 from dlrun.data.locate import locate
-from dlrun.data.source import Place, Reader, Samples, Signature, Source, Split, sources
+from dlrun.data.pictures import Pictures
+from dlrun.data.source import Place, Reader, Signature, Split, sources
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
-Positive = Annotated[int, Gt(0)]
-
 
 @sources("image_folder")
-class ImageFolder(Source):
+class ImageFolder(Pictures):
     """Images in ``<split>/<class>/``; the classes are the training split's folder names, sorted.
 
     PNG, JPEG, BMP and WebP files count, in the order of their names; other files and hidden ones
@@ -32,19 +30,12 @@ class ImageFolder(Source):
     Args:
         train: Folder of the training split; relative to ``data.root`` or the working folder.
         test: Folder of the test split, or none.
-        size: Height and width, or one number for both.
-        channels: 3 for RGB, 1 for grey.
-        fit: What becomes of an image of another shape: ``stretch`` resizes each side on its own, ``crop`` scales
-            until it covers ``size`` and cuts around its middle, ``pad`` scales until it fits in and adds black.
         unreadable: Whether files that cannot be decoded ``stop`` the run, or are left out: ``skip`` decodes each
             file once beforehand and counts them.
     """
 
     train: str = "train"
     test: str | None = "test"
-    size: Positive | tuple[Positive, Positive]
-    channels: Literal[1, 3] = 3
-    fit: Fit = "stretch"
     unreadable: Literal["stop", "skip"] = "stop"
 
     def signature(self, place: Place) -> Signature:
@@ -56,7 +47,7 @@ class ImageFolder(Source):
             if len(test.files):
                 sizes["test"] = len(test.files)
         return Signature(
-            input=TensorType(self._shape()),
+            input=TensorType(self.shape),
             target=TensorType((), "int"),
             classes=len(train.classes),
             class_names=train.classes,
@@ -67,19 +58,7 @@ class ImageFolder(Source):
 
     def open(self, split: Split, place: Place) -> Reader:
         listed = self._listed(split, place)
-        return _ImageFiles(listed.files, listed.y, self._shape(), self.fit)
-
-    def load(self, split: Split, place: Place) -> Samples:
-        reader = self.open(split, place)
-        return Samples(reader.take(np.arange(len(reader))), reader.y)
-
-    def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
-        """Images converted and resized like the data set's."""
-        return read_images(files, self._shape(), self.fit)
-
-    def _shape(self) -> tuple[int, int, int]:
-        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
-        return height, width, self.channels
+        return _ImageFiles(listed.files, listed.y, self.shape, self.fit)
 
     def _listed(self, split: Split, place: Place) -> _Listed:
         names = None if place.known is None else place.known.class_names

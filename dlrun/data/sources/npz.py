@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
-from dlrun.data.images import SUFFIXES, read_images
 from dlrun.data.locate import locate
-from dlrun.data.npz import array_headers, load_array, load_single
+from dlrun.data.npz import array_headers, load_array
+from dlrun.data.sample_files import read_samples
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
@@ -87,23 +87,7 @@ class Npz(Source):
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """One sample per file: ``.npy`` or ``.npz`` arrays as stored; images where samples are 8-bit ones."""
-        shape = signature.input.shape
-        is_image = len(shape) == 3 and shape[-1] in (1, 3) and signature.stored_dtype == "uint8"
-        out = np.empty((len(files), *shape), signature.stored_dtype)
-        for i, path in enumerate(map(Path, files)):
-            if path.suffix.lower() in (".npy", ".npz"):
-                out[i] = self._fitted(load_single(path), signature, path)
-            elif is_image:
-                out[i] = read_images([path], shape)[0]  # type: ignore[arg-type]
-            elif path.suffix.lower() in SUFFIXES:
-                raise DlrunError(
-                    "predict-needs-arrays",
-                    f"`{path}` is an image, but this model reads arrays of shape {shape} and {signature.stored_dtype}.",
-                    hint="Give `.npy` files that hold one sample each.",
-                )
-            else:
-                raise DlrunError("unreadable-file", f"`{path}` is neither a `.npy` nor a `.npz` file.")
-        return out
+        return read_samples(files, signature)
 
     def _described(self, name: str, place: Place, split: Split) -> _Described:
         path = locate(name, place, split)
@@ -139,22 +123,6 @@ class Npz(Source):
             said = f"{what} has the id `{high}`, but `vocabulary` is {self.vocabulary}"
             raise _bad(path, "id-out-of-range", said, f"Ids go up to `vocabulary` minus one: {self.vocabulary - 1}.")
         return high
-
-    def _fitted(self, array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
-        """The array of one sample to predict, checked."""
-        array = _shaped(array, signature, path)
-        if self.dtype == "int":
-            if array.dtype.kind not in "iu":
-                raise DlrunError("wrong-array", f"`{path}` holds `{array.dtype}`, but this model reads integer ids.")
-            count = signature.vocabulary
-            if array.size and not (array.min() >= 0 and (count is None or array.max() < count)):
-                wrong = array.min() if array.min() < 0 else array.max()
-                raise DlrunError(
-                    "id-out-of-range",
-                    f"`{path}` has the id `{wrong}`; this model knows 0 to {(count or 0) - 1}.",
-                    hint="Write unknown ids as the one that stood for them in training.",
-                )
-        return array
 
     def _count_classes(self, described: dict[str, _Described]) -> int:
         """Classes as stated or counted; every label is looked at."""
@@ -248,19 +216,6 @@ def _class_names(path: Path, classes: int | None) -> tuple[str, ...] | None:
             path, "wrong-array", f"`class_names` must hold {classes} strings; it has `{dtype}` of shape `{shape}`"
         )
     return tuple(map(str, load_array(path, "class_names")))
-
-
-def _shaped(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
-    shape = signature.input.shape
-    if array.shape not in (shape, (1, *shape), (*shape[:-1],) if shape[-1] == 1 else shape):
-        raise DlrunError(
-            "wrong-array",
-            f"`{path}` holds an array of shape `{array.shape}`, but one sample has {shape}.",
-            hint="Give one file per sample.",
-        )
-    if signature.stored_dtype == "uint8" and array.dtype not in (np.dtype("u1"), np.dtype("?")):
-        raise DlrunError("wrong-array", f"`{path}` holds `{array.dtype}`, but samples are stored as uint8.")
-    return array.reshape(shape)
 
 
 def _bad(path: Path, code: str, detail: str, hint: str | None = None) -> DlrunError:

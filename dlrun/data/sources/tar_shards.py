@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Gt
 
-from dlrun.data.images import Fit, decode_image, each, read_images
+from dlrun.data.images import Fit, decode_image, each
 from dlrun.data.locate import locate
+from dlrun.data.pictures import Pictures
 from dlrun.data.shards import Shard, expanded, indexed, matched, name_at, read_at
-from dlrun.data.source import Place, Reader, Samples, Signature, Source, Split, sources
+from dlrun.data.source import Place, Signature, Split, sources
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
-Positive = Annotated[int, Gt(0)]
 _NAMED = 3
 
 
 @sources("tar_shards")
-class TarShards(Source):
+class TarShards(Pictures):
     """Images and labels in tar files, as WebDataset writes them; for data larger than memory.
 
     A sample is a run of members whose names are the same up to the first dot of the file's name: an image
@@ -35,9 +34,6 @@ class TarShards(Source):
         train: The training split's files, one name or a list; ``{000..009}`` counts, ``{a,b}`` lists, and ``*``,
             ``?``, ``[…]`` match. Relative to ``data.root`` or the working folder.
         test: The test split's files, or none.
-        size: Height and width, or one number for both.
-        channels: 3 for RGB, 1 for grey.
-        fit: ``stretch``, ``crop`` or ``pad``, as for ``image_folder``.
         label: The field of ``.json`` members that holds the label.
         classes: Number of classes, or their names in the order of ids, with which labels may be names; the largest
             label plus one when left out.
@@ -47,11 +43,8 @@ class TarShards(Source):
 
     train: str | tuple[str, ...]
     test: str | tuple[str, ...] | None = None
-    size: Positive | tuple[Positive, Positive]
-    channels: Literal[1, 3] = 3
-    fit: Fit = "stretch"
     label: str = "label"
-    classes: Positive | tuple[str, ...] | None = None
+    classes: Annotated[int, Gt(0)] | tuple[str, ...] | None = None
     unreadable: Literal["stop", "skip"] = "stop"
 
     def signature(self, place: Place) -> Signature:
@@ -66,7 +59,7 @@ class TarShards(Source):
                 sizes["test"], highest = len(test), max(highest, int(test.y.max()))
         names = self.classes if isinstance(self.classes, tuple) else None
         return Signature(
-            input=TensorType(self._shape()),
+            input=TensorType(self.shape),
             target=TensorType((), "int"),
             classes=self._count or (place.known.classes if place.known is not None else None) or highest + 1,
             class_names=names,
@@ -82,19 +75,7 @@ class TarShards(Source):
         shards = [indexed(path, self.label) for path in _files(patterns, place, split)]
         notes = self._judged(shards, split)
         ids = [np.array([self._id(text, s.path, split) for text in s.labels], np.int64)[s.label] for s in shards]
-        return ShardReader(shards, np.concatenate(ids), self._shape(), self.fit, notes)
-
-    def load(self, split: Split, place: Place) -> Samples:
-        reader = self.open(split, place)
-        return Samples(reader.take(np.arange(len(reader))), reader.y)
-
-    def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
-        """Images converted and resized like the data set's."""
-        return read_images(files, self._shape(), self.fit)
-
-    def _shape(self) -> tuple[int, int, int]:
-        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
-        return height, width, self.channels
+        return ShardReader(shards, np.concatenate(ids), self.shape, self.fit, notes)
 
     @property
     def _count(self) -> int | None:
@@ -140,13 +121,13 @@ class TarShards(Source):
         return tuple(notes)
 
 
-class ShardReader(Reader):
+class ShardReader:
     """Samples of several shards, read and decoded when taken."""
 
     def __init__(
         self, shards: list[Shard], y: np.ndarray, shape: tuple[int, int, int], fit: Fit, notes: tuple[str, ...]
     ) -> None:
-        self._y = y
+        self.y = y
         self.notes = notes
         self.shape = shape
         self.fit = fit
@@ -155,12 +136,8 @@ class ShardReader(Reader):
         self._offset = np.concatenate([s.offset for s in shards])
         self._size = np.concatenate([s.size for s in shards])
 
-    @property
-    def y(self) -> np.ndarray:
-        return self._y
-
     def __len__(self) -> int:
-        return len(self._y)
+        return len(self.y)
 
     def name(self, row: int) -> str:
         """A sample's shard and the name of its image there."""
