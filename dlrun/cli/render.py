@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from dlrun.errors import DlrunError, DlrunErrors, Where, dotted
-from dlrun.files import as_json
 
 _json_stream: IO[str] | None = None
 
@@ -38,6 +37,8 @@ def stderr() -> Console:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """The one JSON object of a ``--json`` run."""
+    from dlrun.files import as_json
+
     stream = _json_stream or sys.stdout
     stream.write(json.dumps(as_json(value), ensure_ascii=False, indent=2) + "\n")
     stream.flush()
