@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import mmap
 import os
@@ -25,6 +26,10 @@ from dlrun.errors import DlrunError, RunError
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_MEMORY = "/dev/shm"
+_WAITING = 16
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,22 @@ class Crew:
         processes: How many.
         what: Result of ``portable.encode``.
         batch_bytes: Size of the largest batch, all arrays together.
-        ahead: Batches in preparation at most, at least one for each process.
+        ahead: Batches in preparation at most, at least one for each process and at most 16: their answers wait in a
+            pipe, and one that is full would stop all.
+
+    Raises:
+        RunError: ``disk-full`` when there is no room for the batches.
     """
 
     def __init__(self, processes: int, what: dict[str, Any], batch_bytes: int, ahead: int) -> None:
         self._slot = batch_bytes + 2 * ALIGN
-        self._slots = max(ahead, processes)
-        folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        with tempfile.NamedTemporaryFile(prefix="dlrun-batches-", dir=folder) as file:
-            file.truncate(self._slot * self._slots)
+        self._slots = min(max(ahead, processes), _WAITING * processes)
+        self._processes: list[subprocess.Popen[str]] = []
+        self._finalizer = weakref.finalize(self, _end, self._processes)
+        with _shared_file(self._slot * self._slots) as file:
             self._shared = mmap.mmap(file.fileno(), 0)
-            self._processes = [_start() for _ in range(processes)]
-            self._finalizer = weakref.finalize(self, _end, self._processes)
+            for _ in range(processes):
+                self._processes.append(_start())
             for process in self._processes:
                 _tell(process, {"from": what, "file": file.name})
             for process in self._processes:
@@ -115,10 +124,37 @@ class Crew:
         return said
 
 
+def _shared_file(size: int) -> IO[bytes]:
+    """A file with room for so many bytes, in memory where there is enough of it."""
+    for folder in (_MEMORY, tempfile.gettempdir()):
+        if not os.path.isdir(folder):
+            continue
+        file = tempfile.NamedTemporaryFile(prefix="dlrun-batches-", dir=folder)  # noqa: SIM115
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # room that is only promised may not be there when written
+            else:
+                file.truncate(size)
+        except OSError as error:
+            file.close()
+            if error.errno != errno.ENOSPC:
+                raise
+        else:
+            return file
+    raise RunError(
+        "disk-full",
+        f"`{folder}` has no room for the batches that processes prepare, {size / 2**20:,.0f} MB.",
+        path=("data", "workers"),
+        hint="Use fewer: data.workers=1, or a smaller data.prefetch.",
+    )
+
+
 def _start() -> subprocess.Popen[str]:
+    # It finds what this process finds, and not what happens to lie in the working folder.
+    run = "import sys; sys.path[:] = sys.argv[1:]; from dlrun.data.worker import serve; serve(sys.stdin, sys.stdout)"
     # a session of its own: Ctrl-C is for this process, which ends its workers
     return subprocess.Popen(
-        [sys.executable, "-m", "dlrun.data.worker"],
+        [sys.executable, "-P", "-c", run, *sys.path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -25,6 +25,8 @@ from dlrun.randomness import stream
 Part = Literal["train", "validation", "test"]
 
 _BLOCK = 1024
+_FIT_VALUES = 1 << 22
+"""Values that transforms are fitted to at a time; they take some copies of 8 bytes each."""
 
 
 class Feed:
@@ -169,8 +171,9 @@ class Feed:
         rows, reader = self._rows("train"), self.reader("train")
 
         def blocks() -> Iterator[np.ndarray]:
-            for i in range(0, len(rows), _BLOCK):
-                yield _shaped(plan, reader.take(rows[i : i + _BLOCK]))
+            count = max(1, _FIT_VALUES // signature.input.size)
+            for i in range(0, len(rows), count):
+                yield _shaped(plan, reader.take(rows[i : i + count]))
 
         self.plan = plan.with_preprocess(fit_chain(data.preprocess, signature.scale, signature.numbers, blocks))
         return self.plan

@@ -60,7 +60,8 @@ class Pipeline:
             out = empty(x.shape, self.input_dtype)
             return apply(x, self.preprocessing, self.input_dtype, out), self.labels(y)
         x = apply(x, self.preprocessing, self.input_dtype)
-        shares = np.eye(self.mixed, dtype=self.label_dtype)[y]
+        shares = np.zeros((len(y), self.mixed), self.label_dtype)
+        shares[np.arange(len(y)), y] = 1
         for augmentation, draws in self._chain(keys, epoch):
             if isinstance(augmentation, Mixing):
                 x, shares = augmentation.mix(x, shares, draws)

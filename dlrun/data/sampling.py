@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlrun.errors import DlrunError
 from dlrun.randomness import epoch_order, stream
 from dlrun.recipe import Data
 
@@ -16,11 +17,22 @@ def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
         seed: The recipe's.
         epoch: Number of the epoch.
         y: Their class ids (N,); read only for a sampling by class.
+
+    Raises:
+        DlrunError: ``empty-class`` when a class without samples has a share.
     """
     if data.sampling == "natural":
         return epoch_order(seed, epoch, len(y), data.shuffle)
-    counts = np.bincount(y)
-    shares = (counts > 0).astype(np.float64) if data.sampling == "balanced" else np.asarray(data.sampling)
+    stated = None if data.sampling == "balanced" else np.array(data.sampling, np.float64)
+    counts = np.bincount(y, minlength=0 if stated is None else len(stated))
+    shares = (counts > 0).astype(np.float64) if stated is None else stated
+    if missing := np.flatnonzero((shares > 0) & (counts == 0)).tolist():
+        raise DlrunError(
+            "empty-class",
+            f"`sampling` gives a share to the class {missing[0]}, which has no training sample.",
+            path=("data", "sampling"),
+            hint="Write 0 for it, or `balanced`.",
+        )
     ends = np.cumsum((shares / np.maximum(counts, 1))[y])
     drawn = stream(seed, "order", epoch).random(len(y)) * ends[-1]
     found = np.searchsorted(ends, drawn, side="right").astype(np.int64)

@@ -83,7 +83,8 @@ class Normalize(Transform):
     """Subtract a mean and divide by a standard deviation.
 
     y = (x - m) / s, with m the mean and s the standard deviation of values in the unit range. Left out, they are those
-    of the training samples, per channel; s is 1 where all values are equal. Ids are left as they are.
+    of the training samples, per channel; s is 1 where all values are equal, m is 0 where there are none. Ids are left
+    as they are.
 
     Args:
         mean: m, one number or one per channel.
@@ -110,8 +111,8 @@ class Normalize(Transform):
 
     def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
         assert isinstance(fit, Moments)
-        std = np.where(numbers & (fit.std > 0), fit.std, 1.0)
-        return _with(self, mean=_plain(np.where(numbers, fit.mean, 0.0)), std=_plain(std))
+        std = np.where(numbers & (fit.high > fit.low), fit.std, 1.0)  # that of equal values is not 0 once rounded
+        return _with(self, mean=_known(fit.mean, numbers), std=_plain(std))
 
     def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
         assert self.mean is not None and self.std is not None, "fitted first"
@@ -175,8 +176,7 @@ class MinMax(Transform):
 
     def fitted(self, fit: Fit, numbers: np.ndarray) -> Self:
         assert isinstance(fit, Moments)
-        low, high = np.where(numbers, fit.low, 0.0), np.where(numbers, fit.high, 1.0)
-        return _with(self, low=_plain(low), high=_plain(high))
+        return _with(self, low=_known(fit.low, numbers), high=_known(fit.high, numbers, 1.0))
 
     def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
         assert self.low is not None and self.high is not None, "fitted first"
@@ -190,7 +190,8 @@ class RobustScale(Transform):
     """Subtract the median and divide by the distance of the quartiles, which outliers do not move.
 
     y = (x - c) / w, with c the median and w the third quartile minus the first (linear interpolation) of the channel in
-    the training samples where they are left out; w is 1 where both quartiles are equal. Ids are left as they are.
+    the training samples where they are left out; w is 1 where both quartiles are equal. Ids are left as they are. To
+    find the quartiles, all training values are kept in memory, 8 bytes each.
 
     Args:
         center: c, one number or one per channel.
@@ -219,7 +220,7 @@ class RobustScale(Transform):
         assert isinstance(fit, Quantiles)
         first, middle, third = fit.quantiles((0.25, 0.5, 0.75))
         width = np.where(numbers & (third > first), third - first, 1.0)
-        return _with(self, center=_plain(np.where(numbers, middle, 0.0)), width=_plain(width))
+        return _with(self, center=_known(middle, numbers), width=_plain(width))
 
     def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
         assert self.center is not None and self.width is not None, "fitted first"
@@ -232,7 +233,7 @@ class Impute(Transform):
     """Fill in numbers that are missing.
 
     y = x, or f where x is missing (NaN), with f a statistic of the channel in the training samples where it is left
-    out; 0 where all of them are missing.
+    out; 0 where all of them are missing. All but the mean keep the training values in memory, 8 bytes each.
 
     Args:
         statistic: `mean`, `median` or `most_frequent` (of several the smallest).
@@ -265,7 +266,7 @@ class Impute(Transform):
         else:
             assert isinstance(fit, Modes)
             found = fit.modes()
-        return _with(self, value=_plain(np.where(numbers & np.isfinite(found), found, 0.0)))
+        return _with(self, value=_known(found, numbers))
 
     def onto(self, before: Preprocessing, channels: int) -> Preprocessing:
         assert self.value is not None, "fitted first"
@@ -281,6 +282,11 @@ def _with(transform: T, **numbers: Any) -> T:
 
 def _plain(values: np.ndarray) -> Any:
     return tuple(float(v) for v in values)
+
+
+def _known(values: np.ndarray, numbers: np.ndarray, otherwise: float = 0.0) -> Any:
+    """What was found of channels; ``otherwise`` where they are ids or hold no number."""
+    return _plain(np.where(numbers & np.isfinite(values), values, otherwise))
 
 
 def is_fitted(chain: Sequence[Transform]) -> bool:

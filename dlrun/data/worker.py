@@ -1,4 +1,4 @@
-"""A process that prepares training batches: ``python -m dlrun.data.worker``.
+"""What a process does that prepares training batches.
 
 It is told on standard input, a JSON object a line: first what to prepare from, then one batch after another, each
 with the place in a shared file where its arrays belong. It answers a line for each. No framework is imported.
@@ -10,7 +10,6 @@ import json
 import math
 import mmap
 import os
-import sys
 from typing import IO, Any
 
 import numpy as np
@@ -81,7 +80,3 @@ def _told(error: DlrunError) -> dict[str, Any]:
 def _say(answers: IO[str], said: dict[str, Any]) -> None:
     answers.write(json.dumps(said) + "\n")
     answers.flush()
-
-
-if __name__ == "__main__":
-    serve(sys.stdin, sys.stdout)

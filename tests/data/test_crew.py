@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +46,7 @@ def feed(folder: Path, plan_of: Callable[..., Plan]) -> Iterator[Callable[..., F
     def make(workers: int | None, **data: Any) -> Feed:
         source = sources.get("image_folder")(size=80, test=None)
         data.setdefault("augment", (augmentations.get("random_flip")(axis="both"),))
-        plan = plan_of(source, workers=workers, batch_size=16, root=str(folder), **{"memory_mb": 1, **data})
+        plan = plan_of(source, workers=workers, root=str(folder), **{"batch_size": 16, "memory_mb": 1, **data})
         made.append(Feed(plan))
         return made[-1]
 
@@ -109,6 +111,40 @@ def test_a_process_that_was_killed_stops_training(feed: Callable[..., Feed]) -> 
         epochs(other, 1)
     assert caught.value.code == "worker-died" and "signal 9" in caught.value.message
     assert "data.workers=1" in (caught.value.hint or "")
+
+
+def test_no_more_batches_are_ahead_than_a_pipe_can_tell_of(feed: Callable[..., Feed]) -> None:
+    other = feed(1, prefetch=5000, batch_size=1)
+    assert len(list(other.batches(0))) == other.size("train")
+    assert other._crew is not None and other._crew._slots == 16
+
+
+def test_files_of_the_working_folder_are_not_imported(
+    feed: Callable[..., Feed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert len(epochs(feed(2), 1)) == 5
+
+
+@pytest.mark.parametrize("room", ["elsewhere", "nowhere"])
+def test_a_small_memory_file_system(feed: Callable[..., Feed], room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, where it often has 64 MB."""
+    reserve, places = os.posix_fallocate, []
+
+    def full(handle: int, offset: int, length: int) -> None:
+        places.append(os.path.dirname(os.readlink(f"/proc/self/fd/{handle}")))
+        if len(places) == 1 or room == "nowhere":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        reserve(handle, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    if room == "elsewhere":
+        assert_same(epochs(feed(2)), epochs(feed(0)))
+    else:
+        with pytest.raises(RunError, match="no room for the batches"):
+            epochs(feed(2))
+    assert places == ["/dev/shm", tempfile.gettempdir()]
 
 
 def test_processes_end_with_the_feed(feed: Callable[..., Feed]) -> None:

@@ -51,6 +51,22 @@ def test_numbers_are_those_of_scikit_learn(case: str, parts: int) -> None:
     np.testing.assert_allclose(ours, reference.fit_transform(x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["normalize", "min_max", "robust_scale"])
+@pytest.mark.parametrize("constant", [0.1, 98.6, 1 / 3])
+def test_a_column_of_equal_values_is_not_blown_up(kind: str, constant: float) -> None:
+    x = np.full((1000, 1), constant)
+    chain = fitted((transforms.get(kind)(),), x, np.array([True]))
+    ours = apply(np.array([[constant], [constant + 1]]), combined(chain, 1.0, np.array([True])), "float64")
+    np.testing.assert_allclose(ours, [[0], [1]], atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["normalize", "min_max", "robust_scale"])
+def test_a_column_without_numbers_is_filled_in_all_the_same(kind: str) -> None:
+    x = np.full((8, 1), np.nan)
+    chain = fitted((transforms.get(kind)(), transforms.get("impute")()), x, np.array([True]))
+    np.testing.assert_array_equal(apply(x, combined(chain, 1.0, np.array([True])), "float64"), np.zeros((8, 1)))
+
+
 def test_each_is_fitted_to_what_the_ones_before_it_leave() -> None:
     chain = fitted((transforms.get("impute")(statistic="median"), transforms.get("normalize")()), HOLES)
     filled = impute.SimpleImputer(strategy="median", keep_empty_features=True).fit_transform(HOLES)

@@ -13,7 +13,7 @@ from dlrun.data.augmentation import augmentations
 from dlrun.data.feed import Feed
 from dlrun.data.sampling import visits
 from dlrun.data.source import sources
-from dlrun.errors import DlrunErrors
+from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.plan import Plan
 
 Y = np.repeat([0, 1, 2], [700, 200, 100])
@@ -99,3 +99,13 @@ def test_a_sample_drawn_again_is_changed_otherwise(tmp_path: Path, plan_of: Call
     assert y.tolist() == [1] * 8  # the one sample of its class eight times
     assert len(np.unique(first.reshape(8, -1), axis=0)) > 4
     np.testing.assert_array_equal(first, again)
+
+
+def test_a_share_for_a_class_without_samples_is_refused(tmp_path: Path, plan_of: Callable[..., Plan]) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 1), np.float32), y=np.array([0, 0, 2, 2]))
+    source = sources.get("npz")(train=str(tmp_path / "a.npz"), classes=4)
+    for missing, sampling in ((1, (1.0, 1.0, 0.0, 0.0)), (3, (1.0, 0.0, 1.0, 1.0))):
+        with pytest.raises(DlrunError, match=f"class {missing}, which has no training sample") as caught:
+            Feed(plan_of(source, sampling=sampling, batch_size=2)).order(0)
+        assert caught.value.code == "empty-class"
+    assert set(Feed(plan_of(source, sampling=(1.0, 0.0, 0.0, 0.0), batch_size=2)).order(0)) <= {0, 1}
