@@ -51,6 +51,7 @@ class Feed:
         self._named: dict[Split, Reader] = {}
         self._whole: dict[Part, Batch] = {}
         self._crew: Crew | None = None
+        self._fingerprint: str | None = None
 
     @property
     def resident(self) -> bool:
@@ -185,12 +186,15 @@ class Feed:
 
     def fingerprint(self) -> str:
         """A SHA-256 over all training labels and evenly spaced training samples, as stored."""
+        if self._fingerprint is not None:
+            return self._fingerprint
         reader = self.reader("train")
         digest = hashlib.sha256(repr(self.plan.signature.input.shape).encode())
         digest.update(np.ascontiguousarray(reader.y).tobytes())
         rows = np.unique(np.linspace(0, len(reader) - 1, 64).astype(np.int64))
         digest.update(np.ascontiguousarray(reader.take(rows)).tobytes())
-        return digest.hexdigest()
+        self._fingerprint = digest.hexdigest()
+        return self._fingerprint
 
     def close(self) -> None:
         """End the processes that prepare samples, if there are any."""

@@ -14,7 +14,7 @@ from dlrun.backends import load_backend
 from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
 from dlrun.data.locate import check_root
-from dlrun.errors import RunError
+from dlrun.errors import DlrunError, RunError
 from dlrun.files import write_json
 from dlrun.plan import Plan
 from dlrun.run import checkpoint, environment, fitted
@@ -22,6 +22,7 @@ from dlrun.run import resume as resuming
 from dlrun.run.checkpoint import Position
 from dlrun.run.directory import RunDirectory, create_run, open_run
 from dlrun.run.ending import check_not_over
+from dlrun.run.evaluate import evaluates
 from dlrun.run.events import Listener
 from dlrun.run.memory import check_memory, memory_errors
 from dlrun.run.trainer import Trainer, TrainResult
@@ -59,6 +60,7 @@ def _fresh(composed: Composed, stack: ExitStack) -> Trainer:
     plan = composed.plan
     first = start(plan)
     feed = Feed(plan)
+    _open_test(feed)
     plan = feed.fit()
     engine = _compile(plan)
     if first is not None:
@@ -88,7 +90,10 @@ def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
     position, notes = loaded.position, list(composed.notes)
     check_not_over(composed.plan, position, run)
     plan = fitted.fit_by(resuming.with_threads(composed.plan, loaded.facts), kept)
-    feed, engine = Feed(plan), _compile(plan)
+    feed = Feed(plan)
+    _check_same_data(loaded, feed, run)
+    _open_test(feed)
+    engine = _compile(plan)
     engine.restore(loaded.engine)
     changed = environment.differences(
         loaded.facts, environment.session(plan.recipe, engine, position.step, (), feed.fingerprint())
@@ -109,6 +114,27 @@ def _resumed(composed: Composed, path: Path, stack: ExitStack) -> Trainer:
     composed, files = _with_files(composed, target)
     notes += files
     return Trainer(composed, plan, target, engine, feed, position, tuple(notes))
+
+
+def _open_test(feed: Feed) -> None:
+    """Open what is read at the end, too: a mistake there is to be told before hours of training."""
+    if feed.size("test") and evaluates(feed.plan):
+        feed.reader("test")
+
+
+def _check_same_data(loaded: checkpoint.Checkpoint, feed: Feed, run: RunDirectory) -> None:
+    """Refuse to go on with other training samples, some of which may have been held out before.
+
+    Raises:
+        DlrunError: ``data-changed``.
+    """
+    if loaded.facts.get("data") not in (None, feed.fingerprint()):
+        raise DlrunError(
+            "data-changed",
+            f"`{feed.plan.recipe.data.source.kind}` does not hold the samples that `{run.path}` was trained on.",
+            path=("data", "source"),
+            hint=f"Put them back, or start a new run with its weights: 'model.weights={{file: {loaded.path}}}'",
+        )
 
 
 def _with_files(composed: Composed, run: RunDirectory) -> tuple[Composed, list[str]]:

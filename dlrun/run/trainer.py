@@ -15,7 +15,7 @@ import numpy as np
 
 from dlrun.backends.base import Engine, EngineState
 from dlrun.data.feed import Feed
-from dlrun.errors import RunError
+from dlrun.errors import DlrunError, RunError
 from dlrun.files import write_atomic, write_json
 from dlrun.plan import Plan
 from dlrun.run import checkpoint, environment
@@ -95,7 +95,7 @@ class Trainer:
                 reason = self._epochs(interrupt)
                 self._saved()
                 if reason != "interrupted":
-                    self._test()
+                    self._test(reason)
             return self._end(reason, interrupt.exit_code if reason == "interrupted" else 0)
         finally:
             self.writer.close()
@@ -228,8 +228,7 @@ class Trainer:
             self._save()
 
     def _samples(self, first: int, last: int) -> int:
-        batch = self.recipe.data.batch_size
-        return min(last * batch, self.plan.train_samples) - first * batch
+        return min(last * self.recipe.data.batch_size, self.plan.train_samples) - first * self.recipe.data.batch_size
 
     # -- validation, best, stopping ---------------------------------------------------------
 
@@ -250,7 +249,7 @@ class Trainer:
         if value is None:
             return False
         best = self.at.best
-        sign = 1 if _higher_is_better(self.plan, self.monitor) else -1
+        sign = 1 if self._higher_is_better else -1
         stopping = self.recipe.train.early_stopping
         margin = stopping.min_delta if stopping else 0.0
         if best is None or best["monitor"] != self.monitor or sign * (value - best["value"]) > margin:
@@ -263,18 +262,26 @@ class Trainer:
     def _tell_schedule(self, metrics: dict[str, Any]) -> None:
         value = metrics.get(f"val_{self.monitor}")
         if value is not None:
-            higher = _higher_is_better(self.plan, self.monitor)
-            self.at.schedule = self.recipe.schedule.observe(self.at.schedule, value, higher)
+            self.at.schedule = self.recipe.schedule.observe(self.at.schedule, value, self._higher_is_better)
 
-    def _test(self) -> None:
-        """Evaluate the chosen checkpoint on the test split."""
+    @property
+    def _higher_is_better(self) -> bool:
+        return any(self.monitor in metric.names() and metric.better == "higher" for metric in self.recipe.metrics)
+
+    def _test(self, reason: str) -> None:
+        """Evaluate the chosen checkpoint on the test split; a run whose test cannot be read ends without."""
         if "test" not in self.plan.signature.sizes or not evaluates(self.plan):
             return
         chosen = self.run.default_checkpoint()
         if chosen.name != f"step-{self.at.step:08d}":
             self.engine.restore(checkpoint.load(chosen, training=False).engine)
-        result = evaluate_split(self.plan, self.engine, self.feed, "test")
-        self.latest = {**self.latest, **{f"test_{key}": value for key, value in result.items()}}
+        try:
+            result = evaluate_split(self.plan, self.engine, self.feed, "test")
+        except DlrunError as error:
+            self._end(reason, 0)
+            error.hint = f"{error.hint or ''} Training is done; then: dlrun eval {self.run.path}".strip()
+            raise
+        self.latest |= {f"test_{key}": value for key, value in result.items()}
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -391,7 +398,3 @@ class Trainer:
             f"{what} at update {step} (epoch {self.at.epoch + 1}); training stopped.",
             hint=good + f"Lower `optimizer.learning_rate` (now {rate:g}) or set `train.clip_norm: 1.0`.",
         )
-
-
-def _higher_is_better(plan: Plan, monitor: str) -> bool:
-    return any(monitor in metric.names() and metric.better == "higher" for metric in plan.recipe.metrics)
