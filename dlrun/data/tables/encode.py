@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlrun.data.source import Column
-from dlrun.data.tables.numbers import hashed, ids, parsed
+from dlrun.data.tables.numbers import hashed, ids, parsed, shortened
 from dlrun.data.tables.rows import Cell, Options, Rows, refuse
 from dlrun.data.tables.scheme import Scheme, are_whole, class_text, require
 from dlrun.errors import DlrunError, did_you_mean
@@ -83,18 +83,24 @@ def _labels(rows: Rows, scheme: Scheme, options: Options, where: RecipePath) -> 
     cells, bad = rows.cells(name)
     bad |= {i: f"the target `{name}` is missing" for i, c in enumerate(cells) if c is None and i not in bad}
     if scheme.classes is None:
-        y, wrong = parsed(cells, name, options.decimal)
-        return y.astype(np.float32), {**wrong, **bad}
+        values, wrong = parsed(cells, name, options.decimal)
+        with np.errstate(over="ignore"):
+            y = values.astype(np.float32)
+        for i in np.flatnonzero(np.isinf(y)).tolist():
+            wrong[i] = f"`{name}` is `{shortened(cells[i])}`, beyond the range of float32"
+        return y, {**wrong, **bad}
     index, whole = {text: i for i, text in enumerate(scheme.classes)}, are_whole(scheme.classes)
-    found = [-1 if c is None else index.get(class_text(c, whole), -1) for c in cells]
-    strange = [i for i, label in enumerate(found) if label < 0 and i not in bad]
+    known: dict[Cell, int] = {None: -1}
+    known |= {c: index.get(class_text(c, whole, options.decimal), -1) for c in set(cells) if c is not None}
+    strange = [(i, c) for i, c in enumerate(cells) if c is not None and known[c] < 0]
     if strange:
-        text = class_text(cells[strange[0]], whole)
+        first, cell = strange[0]
+        text = class_text(cell, whole, options.decimal)
         count = f", the first of {len(strange):,} rows of no known class" if len(strange) > 1 else ""
         raise DlrunError(
             "unknown-class",
-            f"`{rows.path}` has the class `{text}` at `{rows.at(strange[0])}`{count}.",
+            f"`{rows.path}` has the class `{text}` at `{rows.at(first)}`{count}.",
             path=where,
             hint=did_you_mean(text, scheme.classes, f"There are {len(scheme.classes)} classes in training.") or None,
         )
-    return np.array(found, np.int64), bad
+    return np.array([known[c] for c in cells], np.int64), bad
