@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from dlrun.data.source import Column, Place, sources
 from dlrun.data.tables import numbers, reading
+from dlrun.data.tables.encode import unknown_told
 from dlrun.errors import DlrunError
 
 ROWS = "age,job,city,left\n50, clerk,Łódź,yes\n,cook,Bern,no\n31.5,?,Bern,no\n40,cook,,yes\n"
@@ -123,7 +125,7 @@ def test_the_test_file_is_read_with_the_training_file_s_ids(write: Any) -> None:
     np.testing.assert_array_equal(samples.x, [[7, 0, 2], [8, 1, 0]])
     np.testing.assert_array_equal(samples.y, [0, 1])
     job, city = signature.notes
-    assert job.endswith("b.csv`: 1 value of `job` not known from training, which count as missing.")
+    assert job.endswith("b.csv`: 1 value of `job` is not known from training and counts as missing: `pilot`.")
     assert "`city`" in city
 
 
@@ -158,6 +160,22 @@ def test_prediction_reads_columns_by_name_without_the_target(write: Any, tmp_pat
     skipping = table("a.csv", bad_rows="skip")
     with pytest.raises(DlrunError, match="bad-rows.*p.csv:3.*each of its rows gets a prediction"):
         skipping.read([Path(write("p.csv", "age,city,job\n1,Bern,cook\nold,Bern,cook\n"))], signature)
+
+
+def test_values_to_predict_that_training_did_not_know_are_counted(write: Any) -> None:
+    source = table(write("a.csv", ROWS), columns={"city": {"hash": 4}})
+    signature = source.signature(Place())
+    one = Path(write("p.csv", "age,job,city\n1,pilot,Ulm\n2,cook,Ulm\n3,pilot,\n4,,\n"))
+    two = Path(write("q.csv", "age,job,city\n1,pilot,\n2,7,\n"))
+    x, unknown = source.read_counted([one, two], signature)
+    np.testing.assert_array_equal(x, source.read([one, two], signature))
+    assert unknown == {("job", "pilot"): 3, ("job", "7"): 1}
+    assert unknown_told(unknown) == [
+        "4 values of `job` are not known from training and count as missing: `pilot`, `7`."
+    ]
+    (many,) = unknown_told(Counter({("job", f"j{i}"): 1000 for i in range(7)}))
+    assert many.startswith("7,000 values of `job` are not known")
+    assert many.endswith("count as missing: `j0`, `j1`, `j2`, `j3`, `j4` and 2 more.")
 
 
 def test_files_without_a_header(write: Any) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dlrun.data.source import Column
-from dlrun.data.tables.numbers import hashed, ids, parsed, shortened
-from dlrun.data.tables.rows import Cell, Options, Rows, refuse
+from dlrun.data.tables.numbers import hashed, ids, parsed, shortened, texts
+from dlrun.data.tables.rows import SHOWN, Cell, Options, Rows, refuse
 from dlrun.data.tables.scheme import Scheme, are_whole, class_text, require
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.errors import Path as RecipePath
@@ -23,13 +24,13 @@ class Encoded:
         x: float64 (N, columns).
         y: Class ids int64 (N,), numbers float32 (N,); no entries without a target.
         skipped: What was wrong with rows that were left out, by where they begin.
-        unknown: How many values of a category are not known, by column; those with any.
+        unknown: How often each column has each value that is none of its categories.
     """
 
     x: np.ndarray
     y: np.ndarray
     skipped: dict[int, str]
-    unknown: dict[str, int]
+    unknown: Counter[tuple[str, str]]
 
 
 def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, target: bool = True) -> Encoded:
@@ -48,15 +49,16 @@ def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, targ
     names = [column.name for column in scheme.columns]
     require(rows, [*names, scheme.target] if target else names, where, options)
     wrong: dict[int, str] = {}
-    unknown: dict[str, int] = {}
+    unknown: Counter[tuple[str, str]] = Counter()
     x = np.empty((len(rows), len(names)))
     for c, column in enumerate(scheme.columns):
         cells, odd = rows.cells(column.name)
         x[:, c], bad = _values(cells, column, options)
         for i, text in {**bad, **odd}.items():
             wrong.setdefault(i, text)
-        if column.categories and (count := int((x[:, c] == 0).sum()) - cells.count(None)):
-            unknown[column.name] = count
+        if column.categories is not None and not column.buckets and np.count_nonzero(x[:, c] == 0) > cells.count(None):
+            known = set(column.categories)
+            unknown.update((column.name, text) for text in texts(cells) if text not in known)
     y = np.empty(0)
     if target:
         y, bad = _labels(rows, scheme, options, where)
@@ -69,6 +71,19 @@ def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, targ
     if not kept.any():
         raise DlrunError("empty-data", f"`{rows.path}`: none of its rows can be used.", path=where)
     return Encoded(x[kept], y[kept] if target else y, refused, unknown)
+
+
+def unknown_told(unknown: Counter[tuple[str, str]]) -> list[str]:
+    """A sentence on each column with values that are not known."""
+    found = []
+    for name in dict.fromkeys(name for name, _ in unknown):
+        counts = Counter({text: count for (column, text), count in unknown.items() if column == name})
+        total = counts.total()
+        values, are, count = ("1 value", "is", "counts") if total == 1 else (f"{total:,} values", "are", "count")
+        shown = ", ".join(f"`{shortened(text)}`" for text, _ in counts.most_common(SHOWN))
+        more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+        found.append(f"{values} of `{name}` {are} not known from training and {count} as missing: {shown}{more}.")
+    return found
 
 
 def _values(cells: Sequence[Cell], column: Column, options: Options) -> tuple[np.ndarray, dict[int, str]]:

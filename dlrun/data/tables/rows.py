@@ -20,7 +20,7 @@ Cell = Value | None
 """A value that is there, or None."""
 
 SHOWN = 5
-"""How many bad rows an error names."""
+"""How many bad rows an error names, and how many unknown values a note."""
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
 
