@@ -70,9 +70,11 @@ def predict(
     from dlrun.run.predict import predict as predict_files
 
     unread: dict[Path, DlrunError] = {}
-    predictions = predict_files(Path(bare[0]), [Path(p) for p in bare[1:]], overrides=overrides, unread=unread)
+    notes: list[str] = []
+    files = [Path(p) for p in bare[1:]]
+    predictions = predict_files(Path(bare[0]), files, overrides=overrides, unread=unread, notes=notes)
     _write(target, predictions)
-    _report(bare[0], predictions, unread, target, json)
+    _report(bare[0], predictions, unread, notes, target, json)
     if unread:
         raise typer.Exit(1)
 
@@ -117,7 +119,12 @@ def _as_dict(p: Prediction) -> dict[str, object]:
 
 
 def _report(
-    run: str, predictions: Sequence[Prediction], unread: Mapping[Path, DlrunError], target: Path, json: bool
+    run: str,
+    predictions: Sequence[Prediction],
+    unread: Mapping[Path, DlrunError],
+    notes: Sequence[str],
+    target: Path,
+    json: bool,
 ) -> None:
     from shlex import quote
 
@@ -127,8 +134,10 @@ def _report(
         render.errors(error)
     if json:
         errors = [{**error.as_dict(), "file": str(file)} for file, error in unread.items()]
-        render.print_json({"file": target, "predictions": [_as_dict(p) for p in predictions], "errors": errors})
+        made = [_as_dict(p) for p in predictions]
+        render.print_json({"file": target, "predictions": made, "notes": notes, "errors": errors})
         return
+    render.notes(notes)
     columns = list(predictions[0].answer.shown)
     numbers = [name for name in columns if isinstance(predictions[0].answer.shown[name], float)]
     rows = [(p.file, *p.answer.shown.values()) for p in predictions[:_ROWS]]

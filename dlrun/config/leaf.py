@@ -16,7 +16,7 @@ _RANK = {"wrong-type": 0, "invalid-choice": 1, "out-of-range": 2, "bad-name": 3}
 
 
 class Mismatch(Exception):
-    """A value that does not belong; ``path`` leads into a list."""
+    """A value that does not belong; ``path`` leads into a list or a mapping."""
 
     def __init__(self, code: str, value: Any, expected: Any, path: Path = (), hint: str | None = None) -> None:
         super().__init__(code)
@@ -32,12 +32,13 @@ def check(value: Any, hint: Any, path: Path) -> Any:
     try:
         return _accept(value, hint)
     except Mismatch as found:
-        name = str(next((p for p in reversed(path) if isinstance(p, str)), ""))
-        place = f"`{name}`" if not found.path else f"an item of `{name}`"
+        whole = (*path, *found.path)
+        name = next((p for p in reversed(whole) if isinstance(p, str)), "")
+        place = f"an item of `{name}`" if found.path and whole[-1] != name else f"`{name}`"
         raise DlrunError(
             found.code,
             f"{place} must be {describe(found.expected)}, got `{written(found.value)}`.",
-            path=(*path, *found.path),
+            path=whole,
             hint=found.hint or _suggest(found.value, found.expected),
         ) from None
 
@@ -60,7 +61,7 @@ def _accept(value: Any, hint: Any) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise Mismatch("wrong-type", value, hint)
-        return {key: _accept(v, get_args(hint)[1]) for key, v in value.items()}
+        return {key: _inside(v, get_args(hint)[1], key) for key, v in value.items()}
     if hint is Any:
         return value
     if hint is None or hint is type(None):
@@ -122,14 +123,15 @@ def _tuple(value: Any, hint: Any) -> Any:
         args = (args[0],) * len(value)
     elif len(args) != len(value):
         raise Mismatch("wrong-type", value, hint)
-    items = []
-    for i, (item, arg) in enumerate(zip(value, args, strict=True)):
-        try:
-            items.append(_accept(item, arg))
-        except Mismatch as found:
-            found.path = (i, *found.path)
-            raise
-    return tuple(items)
+    return tuple(_inside(item, arg, i) for i, (item, arg) in enumerate(zip(value, args, strict=True)))
+
+
+def _inside(value: Any, hint: Any, key: str | int) -> Any:
+    try:
+        return _accept(value, hint)
+    except Mismatch as found:
+        found.path = (key, *found.path)
+        raise
 
 
 def describe(hint: Any, many: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,5 +53,5 @@ class Files:
 
     def kept(self, keep: np.ndarray) -> Files:
         """Those of a mask, bool (N,); folders stay, be they empty."""
-        parts = np.split(keep, self._starts[1:-1])
+        parts = [keep[begin:end] for begin, end in pairwise(self._starts)]
         return Files(self.folders, [n if k.all() else n.kept(k) for n, k in zip(self.names, parts, strict=True)])

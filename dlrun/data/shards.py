@@ -25,9 +25,11 @@ from dlrun.data.published import cache_folder
 from dlrun.errors import DlrunError
 from dlrun.files import write_atomic
 
-_FORM = 1
+_FORM = 2
 """Changes whenever an index means something else."""
-_PACKED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
+_PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_TAR = slice(257, 262)
+"""Where a tar file says ``ustar``; it begins with the name of a file, which may look like anything."""
 _CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
 
@@ -151,11 +153,12 @@ def _read(path: Path, key: str) -> Shard:
     numbers: dict[str, int] = {}
     faults: Counter[str] = Counter()
     with open(path, "rb") as file:
-        head = file.read(2)
-        if head in _PACKED:
+        head = file.read(tarfile.BLOCKSIZE)
+        packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
+        if packed is not None and head[_TAR] != b"ustar":
             raise DlrunError(
                 "compressed-shard",
-                f"`{path}` is compressed with {_PACKED[head]}; samples are read from the middle of a shard, and a "
+                f"`{path}` is compressed with {packed}; samples are read from the middle of a shard, and a "
                 "compressed one can only be read from its beginning.",
                 path=("data", "source"),
                 hint="Decompress it, e.g. with `gunzip`; images in it are compressed anyway.",
@@ -185,7 +188,17 @@ def _read(path: Path, key: str) -> Shard:
 def _samples(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
     """Each sample's name and members by ending: consecutive members of one name up to its first dot."""
     for name, group in itertools.groupby(_members(file, faults), lambda m: _split(m.name)[0]):
-        yield name, {_split(m.name)[1]: m for m in group}
+        members: dict[str, tarfile.TarInfo] = {}
+        twice: set[str] = set()
+        for member in group:
+            ending = _split(member.name)[1]
+            if ending in members:
+                twice.add(ending)
+            members[ending] = member
+        for ending in sorted(twice):
+            faults[f"samples with more than one `.{ending}` member"] += 1
+        if not twice:
+            yield name, members
 
 
 def _split(name: str) -> tuple[str, str]:

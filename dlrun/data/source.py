@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,14 @@ class Source:
             DlrunError: When a file is not a readable image.
         """
         raise NotImplementedError
+
+    def read_counted(self, files: Sequence[Path], signature: Signature) -> tuple[np.ndarray, Counter[tuple[str, str]]]:
+        """As ``read``, and how often each column had each value of a category that training did not know.
+
+        Raises:
+            DlrunError: As ``read``.
+        """
+        return self.read(files, signature), Counter()
 
 
 sources: Registry[Source] = Registry("data source", home="dlrun.data.sources")

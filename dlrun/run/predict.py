@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from dlrun.data.checks import check_missing
 from dlrun.data.images import SUFFIXES
+from dlrun.data.tables.encode import unknown_told
 from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.plan import Plan
 from dlrun.run.evaluate import load_model
@@ -56,6 +58,7 @@ def predict(
     *,
     overrides: Sequence[str] = (),
     unread: dict[Path, DlrunError] | None = None,
+    notes: list[str] | None = None,
 ) -> list[Prediction]:
     """Predictions for image files (and folders of them), in order.
 
@@ -65,6 +68,7 @@ def predict(
         overrides: Such as ``backend=tensorflow``.
         unread: Gets the error of each file that cannot be read; the others are predicted. Without it, or where
             no file can be read, these errors are raised.
+        notes: Gets what a user should know of the files; one sentence each.
 
     Raises:
         DlrunError: ``nothing-to-predict``, ``no-input``, ``unreadable-image``, and as for loading the model.
@@ -82,9 +86,10 @@ def predict(
     size = plan.recipe.data.eval_batch_size
     predictions: list[Prediction] = []
     bad: dict[Path, DlrunError] = {}
+    unknown: Counter[tuple[str, str]] = Counter()
     for i in range(0, len(files), size):
         part = files[i : i + size]
-        names, stored = _read(plan, part, bad)
+        names, stored = _read(plan, part, bad, unknown)
         if bad and unread is None:
             raise next(iter(bad.values()))
         if not names:
@@ -98,24 +103,32 @@ def predict(
         raise DlrunErrors(list(bad.values()))
     if unread is not None:
         unread.update(bad)
+    if notes is not None:
+        notes += unknown_told(unknown)
     return predictions
 
 
-def _read(plan: Plan, files: Sequence[Path], bad: dict[Path, DlrunError]) -> tuple[list[str], np.ndarray]:
-    """Names and stored samples of the files that can be read; the errors of the others go to ``bad``."""
+def _read(
+    plan: Plan, files: Sequence[Path], bad: dict[Path, DlrunError], unknown: Counter[tuple[str, str]]
+) -> tuple[list[str], np.ndarray]:
+    """Names and stored samples of the files that can be read; the errors of the others go to ``bad``.
+
+    Columns and values of categories that training did not know are counted in ``unknown``.
+    """
     signature = plan.signature
     one_by_one = bool(signature.columns) and len(files) > 1  # each has rows of its own
     try:
-        stored = np.empty(0) if one_by_one else plan.recipe.data.source.read(files, signature)
         if not one_by_one:
+            stored, strange = plan.recipe.data.source.read_counted(files, signature)
             check_missing(plan.recipe.data, signature, stored, f"`{files[0]}`")
+            unknown.update(strange)
     except DlrunError as error:
         if len(files) == 1:
             bad[files[0]] = error
             return [], np.empty((0, *signature.input.shape), signature.stored_dtype)
         one_by_one = True  # which of them it was, and whether there are others
     if one_by_one:
-        parts = [_read(plan, [file], bad) for file in files]
+        parts = [_read(plan, [file], bad, unknown) for file in files]
         return [name for names, _ in parts for name in names], np.concatenate([x for _, x in parts])
     if len(stored) == len(files):
         return [str(f) for f in files], stored

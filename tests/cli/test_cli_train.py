@@ -155,6 +155,15 @@ def test_predict_goes_on_after_a_broken_image(call, trained, images, batch):
     assert (error["file"], error["code"]) == ("mixed/broken.png", "unreadable-image")
 
 
+def test_predict_tells_of_values_that_training_did_not_know(call, place):
+    done = call("train", "tabular", "backend=torch", "device.threads=1", "tracker=none", "train.epochs=1", "--json")
+    run = json.loads(done.stdout)["directory"]
+    (place / "new.csv").write_text("plan,region,calls,months,fee,age\nvip,south,9,1,9.9,30\ngold,west,0,90,29.9,\n")
+    said = "2 values of `plan` are not known from training and count as missing: `vip`, `gold`."
+    assert f"note: {said}\n" in call("predict", run, "new.csv").stderr
+    assert json.loads(call("predict", run, "new.csv", "--json").stdout)["notes"] == [said]
+
+
 def test_predict_fails_where_no_image_can_be_read(call, trained, images):
     (images.parent / "alone.png").write_text("not an image")
     done = call("predict", trained[1]["directory"], "alone.png", "--out", "none.csv", "--json")

@@ -54,6 +54,21 @@ CASES = {
         "data.shuffle",
         ["true or false"],
     ),
+    "one of the values of a mapping": (
+        "data:\n  source:\n    name: table\n    train: a.csv\n    target: y\n    columns:\n"
+        "      zip: category\n      age: numbr\n" + MODEL,
+        "invalid-choice",
+        "8:7",
+        "data.source.columns.age",
+        ["`age` must be one of `number`, `category`, `skip` or a mapping, got `numbr`.", "Did you mean `number`?"],
+    ),
+    "a number within a mapping": (
+        "data: {source: {name: table, train: a.csv, target: y, columns: {zip: {hash: 0}}}}\n" + MODEL,
+        "out-of-range",
+        "1:71",
+        "data.source.columns.zip.hash",
+        ["`hash` must be an integer above 0, got `0`."],
+    ),
     "below the range": (
         DATA + MODEL + "train: {epochs: 0}\n",
         "out-of-range",

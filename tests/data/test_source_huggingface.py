@@ -130,6 +130,29 @@ def test_labels_that_are_numbers_or_texts(tmp_path: Path) -> None:
     assert source().load("test", known).y.tolist() == [1]
 
 
+def test_names_say_which_class_it_is_in_every_split(tmp_path: Path) -> None:
+    other = datasets.ClassLabel(names=["fox", "dog", "cat"])
+    write(tmp_path / "a", "disk", train=table(range(4)), test=table(range(4), other, label=[2, 1, 1, 2]))
+    place = Place(str(tmp_path / "a"))
+    signature = source().signature(place)
+    assert (signature.class_names, source().load("test", place).y.tolist()) == (("cat", "dog"), [0, 1, 1, 0])
+    write(tmp_path / "b", "disk", train=table(range(2), other, label=[2, 1]))
+    known = Place(str(tmp_path / "b"), known=signature)
+    assert source(test=None).load("train", known).y.tolist() == [0, 1]
+    write(tmp_path / "c", "disk", train=table(range(2)), test=table(range(2), other, label=[1, 0]))
+    error = error_of(tmp_path / "c")
+    assert (error.code, error.path) == ("unknown-class", ("data", "source", "label"))
+    assert "the label `fox` of the test split is none of the classes of the training split" in error.message
+
+
+def test_ids_without_names_go_no_further_than_the_classes(tmp_path: Path) -> None:
+    number = datasets.Value("int64")
+    write(tmp_path, "disk", train=table(range(2)), test=table(range(2), number, label=[1, 2]))
+    error = error_of(tmp_path)
+    assert error.code == "label-out-of-range"
+    assert "the test split has the label `2`; ids of 2 classes go to 1" in error.message
+
+
 @pytest.mark.parametrize(
     ("kind", "train", "test", "code", "words"),
     [

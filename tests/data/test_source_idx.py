@@ -107,6 +107,26 @@ def test_what_does_not_fit(tmp_path: Path, x: Any, y: Any, fields: Any, code: st
     assert words in error.message
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("label", [np.nan, np.inf, 1e300])
+def test_labels_that_are_no_numbers(tmp_path: Path, label: float) -> None:
+    source = idx(save(tmp_path / "x", np.zeros((2, 3))), save(tmp_path / "y", [0.5, label], "f8"))
+    error = error_of(source)
+    assert (error.code, error.path) == ("not-finite", ("data", "source", "train"))
+    assert f"`{tmp_path / 'y'}` holds NaN, infinite values or values beyond float32" in error.message
+
+
+def test_integers_that_become_numbers(tmp_path: Path) -> None:
+    y = save(tmp_path / "y", [0, 1])
+    for kind, low, high in (("i1", -128, 127), ("i2", -32768, 32767), ("i4", -(2**31), 2**24)):
+        samples = idx(save(tmp_path / "x", [[low], [high]], kind), y).load("train", Place())
+        assert (samples.x.dtype, samples.x[:, 0].tolist()) == (np.float32, [low, high])
+    error = error_of(idx(save(tmp_path / "x", [[0], [-(2**24) - 1]], "i4"), y))
+    assert (error.code, error.path) == ("inexact-integer", ("data", "source", "train"))
+    assert "has the integer `-16777217`, but numbers become float32, which has `-16777216` next to it" in error.message
+    assert "Scale the values" in (error.hint or "")
+
+
 def test_splits_that_differ(tmp_path: Path) -> None:
     a = [save(tmp_path / "x", np.zeros((2, 5, 4))), save(tmp_path / "y", [0, 1])]
     wide = save(tmp_path / "wide", np.zeros((2, 5, 5)))

@@ -156,6 +156,12 @@ def test_nothing_left_of_a_class(root: Path) -> None:
         folder(unreadable="skip").signature(Place(str(root)))
 
 
+def test_no_classes_at_all(root: Path) -> None:
+    (root / "empty").mkdir()
+    with pytest.raises(DlrunError, match="empty-data: .*empty` has no class folders"):
+        folder(train="empty", unreadable="skip").signature(Place(str(root)))
+
+
 def test_fit_is_for_training_and_for_prediction(root: Path) -> None:
     for name in ("a", "b"):
         picture(root / "wide" / name / "x.png", 200, size=(4, 12))

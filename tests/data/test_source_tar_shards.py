@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import glob
 import gzip
 import io
 import json
+import lzma
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,14 @@ def test_missing_shards(root: Path) -> None:
         assert (error.code, "names no file" in error.message) == ("missing-data", True)
     write(root / "empty.tar", [])
     assert error_of(root, train="empty.tar").code == "empty-data"
+    path = write(root / "texts.tar", [("a.txt", b"a rose"), ("b.txt", b"")])
+    error = error_of(root, train="texts.tar", unreadable="skip")
+    assert error.code == "empty-data"
+    assert error.message == (
+        "the shards of `texts.tar` hold no samples. The train shards have 2 samples without a label (`.cls` or "
+        f"`.json`): in `{path}`. The train shards have 2 `.txt` members, which are passed over: in `{path}`. The train "
+        f"shards have 2 samples without an image (`.jpg`, `.png`, `.webp`, `.bmp`): in `{path}`."
+    )
 
 
 def test_headers_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +209,8 @@ def test_labels_by_name(root: Path) -> None:
         ([("b.png", png(9)), ("b.json", b"[1]")], "1 `.cls` or `.json` members that cannot be read"),
         ([("b.png", png(9)), ("b.cls", b"\xff")], "1 `.cls` or `.json` members that cannot be read"),
         ([("b.png", png(9)), ("b.json", b'{"label": 1.5}')], "whose `label` is neither a number nor text"),
+        ([("b.png", png(9)), ("b.cls", b"0"), ("b.CLS", b"1")], "1 samples with more than one `.cls` member"),
+        ([("b.png", png(8)), ("b.png", png(9)), ("b.cls", b"0")], "1 samples with more than one `.png` member"),
     ],
 )
 def test_incomplete_samples(root: Path, members: Members, words: str) -> None:
@@ -275,16 +287,22 @@ def test_an_image_that_cannot_be_read(root: Path) -> None:
     assert caught.value.message.startswith(f"`{root / 'bad.tar'}:b.jpg` is not a readable image: it has no known")
 
 
-@pytest.mark.parametrize(("suffix", "pack", "name"), [("gz", gzip.compress, "gzip"), ("xz", None, "xz")])
+@pytest.mark.parametrize(
+    ("suffix", "pack", "name"),
+    [("gz", gzip.compress, "gzip"), ("xz", lzma.compress, "xz"), ("bz2", bz2.compress, "bzip2")],
+)
 def test_compressed_shards_are_refused(root: Path, suffix: str, pack: Any, name: str) -> None:
-    import lzma
-
-    data = (root / "test.tar").read_bytes()
-    (root / f"test.tar.{suffix}").write_bytes(pack(data) if pack else lzma.compress(data))
+    (root / f"test.tar.{suffix}").write_bytes(pack((root / "test.tar").read_bytes()))
     error = error_of(root, train=f"test.tar.{suffix}")
     assert error.code == "compressed-shard"
     assert f"is compressed with {name}" in error.message
     assert "Decompress" in (error.hint or "")
+
+
+@pytest.mark.parametrize("start", ["BZ", "BZh9"])
+def test_a_shard_may_begin_with_any_name(root: Path, start: str) -> None:
+    write(root / "odd.tar", [(f"{start}.png", png(1)), (f"{start}.cls", b"0")])
+    assert source(train="odd.tar").signature(Place(str(root))).sizes == {"train": 1}
 
 
 def test_an_index_is_small(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from dlrun.data.source import Column, Place, sources
-from dlrun.data.tables import reading
+from dlrun.data.tables import numbers, reading
+from dlrun.data.tables.encode import unknown_told
 from dlrun.errors import DlrunError
 
 ROWS = "age,job,city,left\n50, clerk,Łódź,yes\n,cook,Bern,no\n31.5,?,Bern,no\n40,cook,,yes\n"
@@ -94,6 +96,10 @@ def test_categories_that_are_missing_have_the_id_0_also_as_hashes(write: Any) ->
         (["0.5", "1", "0.5"], {"target_type": "class"}, ("0.5", "1")),
         (["0.5", "1", "0.5"], {"classes": ("1", "0.5")}, ("1", "0.5")),
         (["b", "a", "b"], {"classes": ("b", "a")}, ("b", "a")),
+        (["9007199254740993", "9007199254740992"], {}, ("9007199254740992", "9007199254740993")),
+        (["1" * 19 + "2", "1" * 19 + "1"], {}, ("1" * 20, "1" * 19 + "2")),
+        (["01", "02", "01"], {"classes": ("01", "02")}, ("01", "02")),
+        (["2", "1.0", "2"], {"classes": ("2", "1")}, ("2", "1")),
     ],
 )
 def test_what_the_target_is(write: Any, values: list[str], fields: Any, classes: tuple[str, ...] | None) -> None:
@@ -119,7 +125,7 @@ def test_the_test_file_is_read_with_the_training_file_s_ids(write: Any) -> None:
     np.testing.assert_array_equal(samples.x, [[7, 0, 2], [8, 1, 0]])
     np.testing.assert_array_equal(samples.y, [0, 1])
     job, city = signature.notes
-    assert job.endswith("b.csv`: 1 value of `job` not known from training, which count as missing.")
+    assert job.endswith("b.csv`: 1 value of `job` is not known from training and counts as missing: `pilot`.")
     assert "`city`" in city
 
 
@@ -156,6 +162,22 @@ def test_prediction_reads_columns_by_name_without_the_target(write: Any, tmp_pat
         skipping.read([Path(write("p.csv", "age,city,job\n1,Bern,cook\nold,Bern,cook\n"))], signature)
 
 
+def test_values_to_predict_that_training_did_not_know_are_counted(write: Any) -> None:
+    source = table(write("a.csv", ROWS), columns={"city": {"hash": 4}})
+    signature = source.signature(Place())
+    one = Path(write("p.csv", "age,job,city\n1,pilot,Ulm\n2,cook,Ulm\n3,pilot,\n4,,\n"))
+    two = Path(write("q.csv", "age,job,city\n1,pilot,\n2,7,\n"))
+    x, unknown = source.read_counted([one, two], signature)
+    np.testing.assert_array_equal(x, source.read([one, two], signature))
+    assert unknown == {("job", "pilot"): 3, ("job", "7"): 1}
+    assert unknown_told(unknown) == [
+        "4 values of `job` are not known from training and count as missing: `pilot`, `7`."
+    ]
+    (many,) = unknown_told(Counter({("job", f"j{i}"): 1000 for i in range(7)}))
+    assert many.startswith("7,000 values of `job` are not known")
+    assert many.endswith("count as missing: `j0`, `j1`, `j2`, `j3`, `j4` and 2 more.")
+
+
 def test_files_without_a_header(write: Any) -> None:
     source = table(write("a.csv", "1,x,yes\n2,y,no\n"), header=("a", "b", "left"))
     signature = source.signature(Place())
@@ -170,6 +192,32 @@ def test_decimal_commas(write: Any) -> None:
     path = write("b.csv", "a;left\n1.000;yes\n2,5;no\n")
     error = error_of(table(path, delimiter=";", decimal=",", columns={"a": "number"}))
     assert "`b.csv:2`: `a` is `1.000`, not a number" in error.message
+
+
+def test_whole_numbers_are_classes_however_written(write: Any) -> None:
+    commas = table(write("a.csv", "a;left\n1;1,0\n2;0\n3;1\n4;00\n"), delimiter=";", decimal=",")
+    assert commas.signature(Place()).class_names == ("0", "1")
+    assert commas.load("train", Place()).y.tolist() == [1, 0, 1, 0]
+    objects = [f'{{"a": 1, "left": {n}}}' for n in (9007199254740993, 9007199254740992, 1e3, '"1000"')]
+    source = table(write("a.jsonl", "\n".join(objects)))
+    assert source.signature(Place()).class_names == ("1000", "9007199254740992", "9007199254740993")
+    assert source.load("train", Place()).y.tolist() == [2, 1, 0, 0]
+
+
+def test_half_a_surrogate_pair_is_hashed(write: Any) -> None:
+    path = write("a.jsonl", '{"a": "\\ud800", "left": "yes"}\n{"a": "x", "left": "no"}\n')
+    digest = hashlib.blake2b(b"\xed\xa0\x80", digest_size=8).digest()
+    x = table(path, columns={"a": {"hash": 9}}).load("train", Place()).x
+    assert x[0, 0] == 1 + int.from_bytes(digest, "little") % 9
+
+
+def test_types_are_found_from_different_values(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[object] = []
+    number = numbers._number
+    monkeypatch.setattr(numbers, "_number", lambda value, decimal: judged.append(value) or number(value, decimal))
+    path = write("a.csv", "a,b,left\n" + "".join(f"x{i % 3},y{i % 5},{'no' if i % 2 else 'yes'}\n" for i in range(999)))
+    assert [c.ids for c in table(path).signature(Place()).columns] == [4, 6]
+    assert len(judged) < 30
 
 
 def test_a_file_is_read_once_and_again_when_it_changes(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:

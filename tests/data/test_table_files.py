@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import decimal
 import gzip
@@ -52,6 +53,7 @@ JSON = '{"a": 1, "b": "x", "y": 0}\r\n{"b": "z", "a": 2.0, "y": 1}\n\n{"b": "x",
         ("a.csv", ("\ufeff" + CSV).encode(), {}),
         ("a.csv", CSV.encode("utf-16"), {"encoding": "utf-16"}),
         ("a.csv", CSV.replace("1,x", '"1","x"').replace("\n2", "\n\n2").encode(), {}),
+        ("a.csv", CSV.replace("1,x", '1 , "x"').replace("\n2", "\n  \n2").encode() + b" \t \r\n ", {}),
         ("a.csv", CSV.replace(",", ";").encode(), {"delimiter": ";"}),
         ("a.txt", CSV.replace(",", "\t").encode(), {"format": "csv", "delimiter": r"\t"}),
         ("a.tsv", CSV.replace(",", "\t").encode(), {}),
@@ -153,6 +155,27 @@ def test_a_quoted_line_break_does_not_shift_the_lines(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('a,b,y\n1,"two\nlines",0\n\nx,z,1\n')
     error = error_of(tmp_path / "a.csv", columns={"a": "number"})
     assert "`a.csv:5`: `a` is `x`, not a number" in error.message
+
+
+def test_spaces_may_stand_before_a_quote(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('a,b,y\n1, "x, y", 0\n2, "z", 1\n')
+    assert table(tmp_path / "a.csv").signature(Place()).columns[1] == Column("b", ("x, y", "z"))
+
+
+def test_an_empty_value_in_quotes_is_a_row_of_its_own(tmp_path: Path) -> None:
+    """Where a file has one column; each of its rows gets a prediction."""
+    (tmp_path / "a.csv").write_text("a,y\n1,p\n2,q\n")
+    source = table(tmp_path / "a.csv")
+    (tmp_path / "p.csv").write_text('a\n1\n""\n \n3\n')
+    x = source.read([tmp_path / "p.csv"], source.signature(Place()))
+    np.testing.assert_array_equal(x, [[1], [np.nan], [3]])
+
+
+def test_a_long_value(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    (tmp_path / "a.csv").write_text(f'a,b,y\n1,"{"x" * 200_000}",0\n2,z,1\n')
+    assert [len(c) for c in table(tmp_path / "a.csv").signature(Place()).columns[1].categories] == [200_000, 1]
+    assert csv.field_size_limit() == limit
 
 
 def test_bad_lines_of_json(tmp_path: Path) -> None:

@@ -150,6 +150,17 @@ def test_a_bad_row_stops_or_is_skipped_and_counted(tmp_path: Path, row: str, wor
     assert note.endswith(f"a.csv`: 1 bad row is left out; `a.csv:32`: {words}.")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_target_that_float32_cannot_hold_is_a_bad_row(tmp_path: Path) -> None:
+    text = "a,y\n1,0.5\n2,1e39\n3,-3.4e38\n"
+    error = error_of(tmp_path, text)
+    assert error.code == "bad-rows"
+    assert "has 1 row that cannot be used. `a.csv:3`: `y` is `1e39`, beyond the range of float32." in error.message
+    source = table(tmp_path, text, bad_rows="skip")
+    assert source.signature(Place()).sizes == {"train": 2}
+    assert source.load("train", Place()).y.max() == 0.5
+
+
 def test_all_bad_rows_are_counted_and_five_are_named(tmp_path: Path) -> None:
     text = MANY + "".join(row + "\n" for row, _ in BAD)
     error = error_of(tmp_path, text, columns={"a": "number"})

@@ -36,8 +36,13 @@ def test_tabular(backend: str, tmp_path: Path) -> None:
     new.write_text(
         "plan,region,calls,months,fee,age\nbasic,south,9,1,9.9,30\nfamily,west,0,90,29.9,\nvip,moon,1,9,9,50\n"
     )
-    answers = [p.answer.cells for p in predict(result.directory, [new])]
-    assert [a["label"] for a in answers[:2]] == ["yes", "no"] and len(answers) == 3
+    notes: list[str] = []
+    answers = [p.answer.cells for p in predict(result.directory, [new, new], notes=notes)]
+    assert [a["label"] for a in answers[:2]] == ["yes", "no"] and len(answers) == 6
+    assert notes == [
+        "2 values of `plan` are not known from training and count as missing: `vip`.",
+        "2 values of `region` are not known from training and count as missing: `moon`.",
+    ]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

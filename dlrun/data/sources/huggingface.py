@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ class HuggingFace(Pictures):
         train: Name of the split to train on.
         test: Name of the split to test on, or none.
         image: Column of images.
-        label: Column of labels: classes, ids from 0, or texts, which become ids in sorted order.
+        label: Column of labels: classes, ids from 0, or texts, which become ids in sorted order. Names of classes
+            mean in every split what they mean in the training split, whatever their order.
     """
 
     dataset: str
@@ -104,21 +106,34 @@ class HuggingFace(Pictures):
         return tuple(sorted(set(values.tolist()))) if values.dtype.kind in "UT" else None
 
     def _ids(self, split: Split, rows: Dataset, names: tuple[str, ...] | None) -> np.ndarray:
-        """Class id of every sample, int64 (N,)."""
-        values = _values(rows, self.label)
-        if names is not None and values.dtype.kind in "UT":
-            ids = {name: i for i, name in enumerate(names)}
-            if unknown := sorted(set(values.tolist()) - set(ids)):
-                said = f"the label `{unknown[0]}` of the {split} split is none of the classes of the training split"
-                raise _wrong("unknown-class", said, "label", did_you_mean(unknown[0], names))
-            return np.array([ids[v] for v in values.tolist()], np.int64)
-        if values.dtype.kind not in "iub":
-            said = f"the column `{self.label}` of the {split} split holds `{rows.features[self.label]}`"
+        """Class id of every sample, int64 (N,). Where a split names its classes, names say which they are, not ids."""
+        from datasets import ClassLabel
+
+        values, feature = _values(rows, self.label), rows.features[self.label]
+        if values.dtype.kind in "iub":
+            own = feature.names if isinstance(feature, ClassLabel) else None
+            _check_range(split, values, own or names)
+            if names is None or own is None:
+                return values.astype(np.int64)
+            values = np.array(own)[values]
+        if names is None or values.dtype.kind not in "UT":
+            said = f"the column `{self.label}` of the {split} split holds `{feature}`"
             raise _wrong("wrong-label", f"{said}, some of them missing or no class ids", "label")
-        if len(values) and values.min() < 0:
-            said = f"the {split} split has the label `{values.min()}`; class ids begin at 0"
-            raise _wrong("label-out-of-range", said, "label", "-1 marks samples without a label: choose another split.")
-        return values.astype(np.int64)
+        ids = {name: i for i, name in enumerate(names)}
+        if unknown := sorted(set(values.tolist()) - set(ids)):
+            said = f"the label `{unknown[0]}` of the {split} split is none of the classes of the training split"
+            raise _wrong("unknown-class", said, "label", did_you_mean(unknown[0], names))
+        return np.array([ids[v] for v in values.tolist()], np.int64)
+
+
+def _check_range(split: Split, values: np.ndarray, names: Sequence[str] | None) -> None:
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    if low < 0:
+        said = f"the {split} split has the label `{low}`; class ids begin at 0"
+        raise _wrong("label-out-of-range", said, "label", "-1 marks samples without a label: choose another split.")
+    if names is not None and len(values) and high >= len(names):
+        said = f"the {split} split has the label `{high}`; ids of {len(names)} classes go to {len(names) - 1}"
+        raise _wrong("label-out-of-range", said, "label")
 
 
 class _Images:

@@ -23,14 +23,15 @@ Files = tuple[str, str]
 class Idx(Source):
     """A file of samples and one of labels for each split, in the IDX format, gzipped or not.
 
-    Samples are (N, *shape), channels last; images of shape (N, height, width) get a channel axis. 8-bit values stay as
-    they are, all others become float32. Labels (N,) of integers are class ids from 0, others are numbers.
+    Samples are (N, *shape), channels last; images of shape (N, height, width) get a channel axis. Values from 0 to 255
+    (unsigned bytes) stay as they are, all others become float32; integers that it does not have, which begin at
+    16,777,217, are refused. Labels (N,) of integers are class ids from 0, others are numbers.
 
     Args:
         train: The training split's two files, ``[images, labels]``; relative to ``data.root`` or the working folder.
         test: The test split's two files, or none.
         classes: Number of classes, or their names in the order of ids; the largest label plus one when left out.
-        scale: Factor that brings stored values to the unit range; 1/255 for 8-bit values, else 1.
+        scale: Factor that brings stored values to the unit range; 1/255 for unsigned bytes, else 1.
     """
 
     train: Files
@@ -66,13 +67,12 @@ class Idx(Source):
         if names is None:
             raise _wrong("missing-split", "`data.source.test` names no files", "test")
         described = _Headers(names, place, split)
-        x = read_idx(described.images).astype(described.stored, copy=False)
-        if described.stored == "float32" and not np.isfinite(x).all():
-            raise _wrong("not-finite", f"`{described.images}` holds NaN or infinite values", split)
+        x = read_idx(described.images)
+        x = x if described.stored == "uint8" else _float32(x, described.images, split)
         return Samples(x.reshape(described.samples, *described.shape), described.y())
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
-        """One sample per file, as ``npz`` reads them: images where samples are 8-bit ones, else ``.npy`` arrays."""
+        """One sample per file, as ``npz`` reads them: images where samples are unsigned bytes, else ``.npy`` arrays."""
         return read_samples(files, signature)
 
     def _counted(self, described: dict[str, _Headers]) -> int:
@@ -94,6 +94,7 @@ class _Headers:
     """What the headers of a split's two files say, checked."""
 
     def __init__(self, names: Files, place: Place, split: Split) -> None:
+        self.split = split
         self.images, self.labels = (locate(name, place, split) for name in names)
         try:
             (x, x_dtype), (y, y_dtype) = idx_header(self.images), idx_header(self.labels)
@@ -114,7 +115,25 @@ class _Headers:
 
     def y(self) -> np.ndarray:
         """Every label."""
-        return read_idx(self.labels).astype(np.int64 if self.target.dtype == "int" else np.float32)
+        y = read_idx(self.labels)
+        return y.astype(np.int64) if self.target.dtype == "int" else _float32(y, self.labels, self.split)
+
+
+def _float32(values: np.ndarray, path: Path, split: Split) -> np.ndarray:
+    """Values as float32.
+
+    Raises:
+        DlrunError: ``not-finite``; ``inexact-integer`` for an integer that float32 does not hold.
+    """
+    with np.errstate(over="ignore"):
+        numbers = values.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise _wrong("not-finite", f"`{path}` holds NaN, infinite values or values beyond float32", split)
+    if values.dtype.kind == "i" and (changed := values[numbers != values]).size:
+        nearest = int(np.float32(changed[0]))
+        said = f"`{path}` has the integer `{changed[0]}`, but numbers become float32, which has `{nearest}` next to it"
+        raise _wrong("inexact-integer", said, split, "Scale the values, or write them as floating-point numbers.")
+    return numbers
 
 
 def _wrong(code: str, message: str, field: str, hint: str | None = None) -> DlrunError:

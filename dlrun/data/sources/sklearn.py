@@ -54,7 +54,7 @@ class Sklearn(Source):
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """Rows of CSV, TSV, JSON lines or Parquet files; columns may come in any order, others are ignored."""
-        return read_files(files, signature, Options(), "target")
+        return read_files(files, signature, Options(), "target")[0]
 
 
 class _Table:

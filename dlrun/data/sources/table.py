@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
@@ -12,7 +13,7 @@ from annotated_types import Gt
 
 from dlrun.data.locate import locate
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
-from dlrun.data.tables.encode import Encoded
+from dlrun.data.tables.encode import Encoded, unknown_told
 from dlrun.data.tables.reading import read_files, samples_of, scheme_of
 from dlrun.data.tables.rows import MISSING, Format, Options
 from dlrun.data.tables.rows import place as place_of
@@ -94,6 +95,9 @@ class Table(Source):
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """Rows of files of the same kinds, one file after the other; the target may be absent, columns may come in
         any order, others are ignored. Every row must be good."""
+        return self.read_counted(files, signature)[0]
+
+    def read_counted(self, files: Sequence[Path], signature: Signature) -> tuple[np.ndarray, Counter[tuple[str, str]]]:
         return read_files(files, signature, self._options(), self.target)
 
     def _notes(self, reads: dict[Split, tuple[Path, Encoded]]) -> tuple[str, ...]:
@@ -104,9 +108,7 @@ class Table(Source):
                 first = min(read.skipped)
                 what = "1 bad row is" if len(read.skipped) == 1 else f"{len(read.skipped):,} bad rows are"
                 found.append(f"`{path}`: {what} left out; `{place_of(path, first)}`: {read.skipped[first]}.")
-            for name, count in read.unknown.items():
-                values = "1 value" if count == 1 else f"{count:,} values"
-                found.append(f"`{path}`: {values} of `{name}` not known from training, which count as missing.")
+            found += [f"`{path}`: {said}" for said in unknown_told(read.unknown)]
         return tuple(found)
 
     def _scheme(self, place: Place) -> Scheme:

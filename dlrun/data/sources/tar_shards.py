@@ -37,8 +37,8 @@ class TarShards(Pictures):
         label: The field of ``.json`` members that holds the label.
         classes: Number of classes, or their names in the order of ids, with which labels may be names; the largest
             label plus one when left out.
-        unreadable: Whether samples without image or label and files cut short ``stop`` the run, or are left out and
-            counted: ``skip``. Damaged images stop it.
+        unreadable: Whether samples without image or label, samples with two members of one name and files cut short
+            ``stop`` the run, or are left out and counted: ``skip``. Damaged images stop it.
     """
 
     train: str | tuple[str, ...]
@@ -50,7 +50,8 @@ class TarShards(Pictures):
     def signature(self, place: Place) -> Signature:
         reader = self.open("train", place)
         if not len(reader):
-            raise _wrong("empty-data", f"the shards of `{_said(self.train)}` hold no samples", "train")
+            said = " ".join([f"the shards of `{_said(self.train)}` hold no samples.", *reader.notes])
+            raise _wrong("empty-data", said.removesuffix("."), "train")
         sizes, notes, highest = {"train": len(reader)}, reader.notes, int(reader.y.max())
         if self.test is not None:
             test = self.open("test", place)

@@ -17,7 +17,9 @@ from dlrun.errors import Path as RecipePath
 def read_delimited(
     path: Path, text: str, options: Options, delimiter: str | None, where: RecipePath, target: str | None
 ) -> Rows:
-    """Rows of values between delimiters. Blanks around values do not count, nor do empty lines.
+    """Rows of values between delimiters. Blanks around values do not count, nor do lines of nothing else.
+
+    A value in quotes may have spaces before it, and nothing behind it.
 
     Args:
         path: Where the text is from.
@@ -73,13 +75,15 @@ def check_names(path: Path, names: Sequence[str], where: RecipePath) -> None:
 
 def _split(path: Path, text: str, delimiter: str, where: RecipePath) -> tuple[list[list[str]], list[int]]:
     """Rows that are not empty, and the line where each begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    written = list(io.StringIO(text, newline=""))
+    reader = csv.reader(written, delimiter=delimiter, skipinitialspace=True, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     begin = 1
+    limit = csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
         for row in reader:
-            if row:
+            if len(row) > 1 or written[begin - 1].strip():
                 rows.append(row)
                 lines.append(begin)
             begin = reader.line_num + 1
@@ -91,4 +95,6 @@ def _split(path: Path, text: str, delimiter: str, where: RecipePath) -> tuple[li
             path=where,
             hint='Values that hold a delimiter or a quote stand between quotes, `"`, with quotes within doubled.',
         ) from None
+    finally:
+        csv.field_size_limit(limit)
     return rows, lines

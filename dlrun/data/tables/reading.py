@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -75,18 +75,19 @@ def samples_of(path: Path, scheme: Scheme, options: Options, where: RecipePath) 
     return _kept(_samples, (_version(path, where), options, scheme), read)
 
 
-def read_files(files: Sequence[Path], signature: Signature, options: Options, target: str) -> np.ndarray:
-    """Rows to predict: float64 (rows of all files, columns).
+def read_files(
+    files: Sequence[Path], signature: Signature, options: Options, target: str
+) -> tuple[np.ndarray, Counter[tuple[str, str]]]:
+    """Rows to predict, float64 (rows of all files, columns), and values that are none of the categories.
 
     Raises:
         DlrunError: ``missing-column``, ``bad-rows`` and the like.
     """
     scheme = known_scheme(signature, target)
-    parts = []
-    for path in map(Path, files):
-        rows = read_rows(path, options, (), target)
-        parts.append(encode(rows, scheme, options, (), target=False).x)
-    return np.concatenate(parts)
+    parts = [
+        encode(read_rows(path, options, (), target), scheme, options, (), target=False) for path in map(Path, files)
+    ]
+    return np.concatenate([part.x for part in parts]), sum((part.unknown for part in parts), Counter())
 
 
 def _nothing(rows: Rows, where: RecipePath) -> DlrunError:

@@ -13,11 +13,14 @@ from dlrun.errors import DlrunError
 from dlrun.errors import Path as RecipePath
 
 Format = Literal["csv", "tsv", "json_lines", "parquet"]
-Cell = str | int | float | None
+Mark = Literal[".", ","]
+"""What stands before the decimals of a number."""
+Value = str | int | float
+Cell = Value | None
 """A value that is there, or None."""
 
 SHOWN = 5
-"""How many bad rows an error names."""
+"""How many bad rows an error names, and how many unknown values a note."""
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
 
@@ -41,7 +44,7 @@ class Options:
     encoding: str = "utf-8"
     header: tuple[str, ...] | None = None
     missing: tuple[str, ...] = MISSING
-    decimal: Literal[".", ","] = "."
+    decimal: Mark = "."
     bad_rows: Literal["stop", "skip"] = "stop"
 
 
@@ -101,7 +104,7 @@ def place(path: Path, number: int, unit: str = "line") -> str:
     return f"{path.name}:{number}" if unit == "line" else f"{path.name} row {number}"
 
 
-def text_of(cell: str | int | float) -> str:
+def text_of(cell: Value) -> str:
     """A value as a category's text; whole numbers have no decimals."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dlrun.data.source import Column, Signature
-from dlrun.data.tables.numbers import no_numbers, parsed, texts
-from dlrun.data.tables.rows import Cell, Options, Rows
+from dlrun.data.tables.numbers import no_numbers, parsed, texts, whole_number
+from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value
 from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.errors import Path as RecipePath
 
@@ -126,7 +126,7 @@ def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, option
     cells, odd = rows.cells(name)
     there = [c for c in cells if c is not None]
     if kind is None:
-        wrong = no_numbers(cells, name, options.decimal)
+        wrong = no_numbers(set(there), options.decimal)
         hint = f"Write `{name}: skip` in `columns`, or the type that it has."
         if not there and odd:
             raise _of(
@@ -139,8 +139,8 @@ def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, option
             raise _of(name, "empty-column", f"`{rows.path}` has no value in the column `{name}`.", hint)
         if not wrong:  # values that are no single ones are found again, and refused
             return Column(name)
-        _check_mixed(rows, name, wrong, len(there))
-    found = tuple(sorted(set(texts(there))))
+        _check_mixed(rows, name, cells, wrong, options)
+    found = tuple(sorted(set(texts(set(there)))))
     if kind is None and len(found) == len(there) > FEW:
         raise _of(
             name,
@@ -152,13 +152,18 @@ def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, option
     return Column(name, found)
 
 
-def _check_mixed(rows: Rows, name: str, wrong: Mapping[int, str], there: int, *, target: bool = False) -> None:
+def _check_mixed(
+    rows: Rows, name: str, cells: Sequence[Cell], wrong: Collection[Value], options: Options, *, target: bool = False
+) -> None:
     """A few texts among numbers are mistakes; a category would hide them."""
-    if there - len(wrong) < TYPING_ERROR * there:
+    mistakes = [i for i, cell in enumerate(cells) if cell in wrong]
+    there = len(cells) - cells.count(None)
+    if there - len(mistakes) < TYPING_ERROR * there:
         return
-    first = min(wrong)
-    others = f", the first of {len(wrong):,} such values" if len(wrong) > 1 else ""
-    message = f"`{rows.path}` has numbers in the column `{name}`, but at `{rows.at(first)}` {wrong[first]}{others}."
+    first = mistakes[0]
+    others = f", the first of {len(mistakes):,} such values" if len(mistakes) > 1 else ""
+    said = parsed([cells[first]], name, options.decimal)[1][0]
+    message = f"`{rows.path}` has numbers in the column `{name}`, but at `{rows.at(first)}` {said}{others}."
     refused, taken = (
         ("`target_type: number`", "`target_type: class`")
         if target
@@ -176,17 +181,18 @@ def _classes(rows: Rows, target: Target, options: Options) -> tuple[str, ...] | 
     if target.type == "number":
         return None
     cells, _ = rows.cells(name)
-    there = [c for c in cells if c is not None]
-    if not there:
+    values = {c for c in cells if c is not None}
+    if not values:
         raise DlrunError("empty-data", f"`{rows.path}` has no value of the target `{name}`.", path=_TARGET)
-    values, wrong = parsed(there, name, options.decimal)[0], no_numbers(there, name, options.decimal)
-    whole = not wrong and bool((values == values.round()).all())
-    if target.classes is None and target.type is None and not (whole and len(set(values.tolist())) <= FEW):
+    numbers = {whole_number(v, options.decimal) for v in values}
+    whole = None not in numbers if target.classes is None else are_whole(target.classes)
+    if target.classes is None and target.type is None and not (whole and len(numbers) <= FEW):
+        wrong = no_numbers(values, options.decimal)
         if not wrong:
             return None
-        if len(set(texts(there))) > FEW:
-            _check_mixed(rows, name, no_numbers(cells, name, options.decimal), len(there), target=True)
-    found = {class_text(c, whole) for c in there}
+        if len(set(texts(values))) > FEW:
+            _check_mixed(rows, name, cells, wrong, options, target=True)
+    found = {class_text(v, whole, options.decimal) for v in values}
     if target.classes is not None:
         lacking = [c for c in target.classes if c not in found]
         if lacking:
@@ -208,17 +214,10 @@ def _classes(rows: Rows, target: Target, options: Options) -> tuple[str, ...] | 
 _TARGET = ("data", "source", "target")
 
 
-def class_text(cell: Cell, whole: bool) -> str:
+def class_text(value: Value, whole: bool, decimal: Mark) -> str:
     """A target's value as a class's name; ``whole`` where all classes are whole numbers, however written."""
-    assert cell is not None
-    if whole:
-        try:
-            value = float(cell)
-            if value.is_integer():
-                return str(int(value))
-        except ValueError:
-            pass
-    return texts([cell])[0]
+    number = whole_number(value, decimal) if whole else None
+    return texts([value])[0] if number is None else str(number)
 
 
 def are_whole(classes: Sequence[str]) -> bool:
