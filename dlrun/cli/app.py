@@ -27,6 +27,7 @@ from dlrun.cli import (
     show,
     train,
 )
+from dlrun.cli.bar import bar
 from dlrun.cli.help import Verb, Verbs
 from dlrun.errors import DlrunError, DlrunErrors, RunError, did_you_mean
 
@@ -92,12 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(words: Sequence[str]) -> int:
     """The exit code of a command line; the error boundary."""
+    from dlrun.data.waiting import drawn_by
+
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # no terminal's encoding is a reason to fail
     traceback = "--traceback" in words
     as_json = "--json" in words
-    with _stdout_for_json() if as_json else _plain():
+    quiet = as_json or "--quiet" in words or "-q" in words
+    with _stdout_for_json() if as_json else _plain(), drawn_by(lambda: bar(quiet)):
         try:
             code = app([w for w in words if w != "--traceback"], prog_name="dlrun", standalone_mode=False)
             sys.stdout.flush()

@@ -47,7 +47,7 @@ def data(
     composed = compose(overrides, config_dir=config_dir, check_installed=False)
     plan, recipe = composed.plan, composed.recipe
     with composed.placing(), bar(quiet) as tell:
-        feed = Feed(plan, lazy=True)
+        feed = Feed(plan, survey=True)
         found = survey(plan, feed, lambda split, done, of: tell(f"reading {split}", done, of))
         page = keep(plan, feed, found, Path(out) if out else Path(recipe.output.root) / "data" / recipe.name)
     if json:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from dlrun.cli import render
+from dlrun.cli.bar import bar
 from dlrun.run import events
+
+if TYPE_CHECKING:
+    from dlrun.data.waiting import Tell
 
 _LONG_WAIT = 0.05
 """Share of an epoch."""
@@ -23,11 +27,14 @@ _LINE_INTERVAL_S = 10.0
 @contextmanager
 def watch(*, quiet: bool = False) -> Iterator[Lines]:
     """A listener that draws until the block ends; with ``quiet`` it says only what the user must know."""
+    from dlrun.data.waiting import drawn_by
+
     console = render.stderr()
     live = console.is_terminal and not console.is_dumb_terminal and not quiet
     listener = Bar(console) if live else Lines(console, quiet=quiet)
     try:
-        yield listener
+        with drawn_by(listener.waits) if isinstance(listener, Bar) else nullcontext():
+            yield listener
     finally:
         listener.close()
 
@@ -153,6 +160,13 @@ class Bar(Lines):
             numbers=self._rates(event),
             refresh=True,
         )
+
+    def waits(self) -> AbstractContextManager[Tell]:
+        """Draws a wait for data: in this bar, or in one of its own before training has begun."""
+        return nullcontext(self._wait) if self._bar.live.is_started else bar(False)
+
+    def _wait(self, what: str, done: int, of: int | None, in_bytes: bool = False) -> None:
+        self._bar.update(self._task, description=what, completed=done, total=of, numbers="", refresh=True)
 
     def close(self) -> None:
         self._bar.stop()

@@ -268,7 +268,8 @@ class Typing:
         elif issubclass(cls, LayerList):
             good = {name: value for name, value in values.items() if value is not BROKEN}
             self.drafts[path] = model_draft(good, {"layers": self.drafts.get((*path, "layers"))})
-        elif cls is Data and all(values.get(name) is not BROKEN for name in ("source", "root", "download")):
+        # what would be looked at: without a file that the recipe names, the data is not what it will be
+        elif cls is Data and all(values.get(name) is not BROKEN for name in ("files", "source", "root", "download")):
             good = {name: value for name, value in values.items() if value is not BROKEN}
             if "source" in good:
                 self.drafts[path] = Data(**good)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.data.published import PublishedFile
+from dlrun.data.waiting import waiting
 from dlrun.errors import DlrunError, RunError
 from dlrun.files import sync_folder
 
@@ -114,9 +116,15 @@ def fetch_url(url: str, part: Path) -> None:
 
 def _complete(url: str, part: Path, size: int | None) -> None:
     """Request until ``part`` is whole, going on after each break that brought data."""
+    name = url.partition("?")[0].rpartition("/")[2] or url
+    with waiting(f"fetching {name}", in_bytes=True) as tell:
+        _request(url, part, size, tell)
+
+
+def _request(url: str, part: Path, size: int | None, tell: Callable[[int, int | None], None]) -> None:
     while size is None or _size(part) < size:
         before = _size(part)
-        problem, announced = _transfer(url, part, size)
+        problem, announced = _transfer(url, part, size, tell)
         size = announced if size is None else size
         if problem is None and size is None:  # the server named no size and closed in good order
             return
@@ -131,7 +139,9 @@ def digest(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def _transfer(url: str, part: Path, size: int | None) -> tuple[str | None, int | None]:
+def _transfer(
+    url: str, part: Path, size: int | None, tell: Callable[[int, int | None], None]
+) -> tuple[str | None, int | None]:
     """One request that appends to ``part``; returns what broke it off, if anything did, and the size announced."""
     from http.client import HTTPException
     from urllib.error import HTTPError
@@ -159,14 +169,16 @@ def _transfer(url: str, part: Path, size: int | None) -> tuple[str | None, int |
             raise _MirrorFailed(f"the file there has {announced} bytes, expected {size}")
         whole = announced if size is None else size
         with part.open("ab" if goes_on else "wb", buffering=0) as out:
-            return _copy(response, out, None if whole is None else whole - start), announced
+            limit = None if whole is None else whole - start
+            return _copy(response, out, limit, lambda done: tell(start + done, whole)), announced
 
 
-def _copy(response: HTTPResponse, out: FileIO, limit: int | None) -> str | None:
-    """Copy at most ``limit`` bytes and one more, so that a longer file fails its checksum."""
+def _copy(response: HTTPResponse, out: FileIO, limit: int | None, tell: Callable[[int], None]) -> str | None:
+    """Copy at most ``limit`` bytes and one more, so that a longer file fails its checksum; ``tell`` how many."""
     from http.client import HTTPException
 
     left = None if limit is None else limit + 1
+    copied = 0
     while left is None or left > 0:
         try:
             chunk = response.read1(_CHUNK if left is None else min(_CHUNK, left))
@@ -176,6 +188,8 @@ def _copy(response: HTTPResponse, out: FileIO, limit: int | None) -> str | None:
             break
         left = None if left is None else left - len(chunk)
         _write(out, chunk)
+        copied += len(chunk)
+        tell(copied)
     os.fsync(out.fileno())
     return None
 

@@ -35,18 +35,19 @@ class Feed:
     Args:
         plan: The resolved recipe.
         place: Where files are looked for; the recipe's own ``data.root`` when left out.
-        lazy: Whether samples are read when taken, even where all of them would fit into memory.
+        survey: Whether samples are only looked at: read when taken, even where all of them would fit into memory, and
+            not checked for what would stop a training.
 
     Held-out validation samples are drawn by (seed, "validation"). Nothing is read before it is needed.
     """
 
-    def __init__(self, plan: Plan, place: Place | None = None, *, lazy: bool = False) -> None:
+    def __init__(self, plan: Plan, place: Place | None = None, *, survey: bool = False) -> None:
         self.plan = plan
         data = plan.recipe.data
         if place is None:
             place = Place(fetch_files(data.files, data.root, data.download).root, data.download, plan.signature)
         self.place = place
-        self._lazy = lazy
+        self._survey = survey
         self._readers: dict[Split, Reader] = {}
         self._named: dict[Split, Reader] = {}
         self._whole: dict[Part, Batch] = {}
@@ -86,6 +87,15 @@ class Feed:
         labels = np.empty(self.size("train"), np.int64) if recipe.data.sampling == "natural" else self.y
         return order_of(recipe.data, recipe.seed, epoch, labels)
 
+    def visited(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The samples of an epoch in its order, by number in the training split, and what their random changes are
+        keyed by; each int64 (N,)."""
+        order = self.order(epoch)
+        rows = self._rows("train")[order]
+        if self.plan.recipe.data.sampling == "natural":
+            return rows, rows
+        return rows, rows + len(self.reader("train")) * visits(order)
+
     def batches(self, epoch: int, first_batch: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Training batches of one epoch, prepared ahead by a thread.
 
@@ -97,11 +107,9 @@ class Feed:
         Batch i holds samples ``order(epoch)[i * batch_size : (i + 1) * batch_size]``.
         """
         data = self.plan.recipe.data
-        order = self.order(epoch)
-        starts = range(first_batch * data.batch_size, len(order), data.batch_size)[:count]
-        reader, rows = self.reader("train"), self._rows("train")[order]
-        keys = rows if data.sampling == "natural" else rows + len(reader) * visits(order)
-        crew = self._workers(reader)
+        rows, keys = self.visited(epoch)
+        starts = range(first_batch * data.batch_size, len(rows), data.batch_size)[:count]
+        crew = self._workers(self.reader("train"))
         parts = (slice(i, i + data.batch_size) for i in starts)
         jobs = (Job(rows[part], keys[part], epoch) for part in parts)
         return crew.batches(jobs) if crew is not None else prefetched(map(self._training, jobs), data.prefetch)
@@ -237,7 +245,7 @@ class Feed:
             source, signature = self.plan.recipe.data.source, self.plan.signature
             # Streamed samples that fit as stored are read once; resident ones are read block by block.
             fits = self._fits(sum(signature.sizes.values()), signature.stored_dtype)
-            whole = fits and not self.resident and not self._lazy
+            whole = fits and not self.resident and not self._survey
             reader = source.load(split, self.place) if whole else source.open(split, self.place)
             self._check(reader, split)
             self._readers[split] = reader
@@ -252,6 +260,8 @@ class Feed:
                 path=("data", "source"),
                 hint="Start again when nothing writes to the data.",
             )
+        if self._survey:
+            return
         if isinstance(reader, Samples):
             check_missing(self.plan.recipe.data, signature, reader.x, f"the {split} split")
         if signature.classes is not None and len(reader):

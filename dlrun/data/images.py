@@ -131,6 +131,17 @@ def why_unreadable(path: str | Path) -> str | None:
     return None
 
 
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of an image file's first picture, read from its header; None where it has none."""
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            return image.size
+    except Exception:  # a damaged file makes Pillow raise almost anything
+        return None
+
+
 def upright(data: bytes) -> Image:
     """The first picture of an image file, decoded, in the file's own mode, turned as its EXIF orientation says.
 

@@ -45,7 +45,7 @@ class Fetched:
 
     Args:
         root: The folder that relative names of the data source stand below.
-        notes: What a user should know: checksums that the recipe does not say.
+        notes: What a user should know: checksums that the recipe does not say, and folders that none was compared with.
     """
 
     root: str | None
@@ -80,6 +80,8 @@ def fetch_files(files: Sequence[RemoteFile], root: str | None, download: bool) -
             notes.append(
                 f"`{file.url}` was fetched with the SHA-256 `{found}`; write it into `sha256` to be sure of it."
             )
+        if file.sha256 is not None and found is None:
+            notes.append(f"`{base / name_of(file)}` was not unpacked here: `sha256` of `{file.url}` was not compared.")
     return Fetched(str(base), tuple(notes))
 
 
@@ -97,7 +99,8 @@ def marker_of(target: Path) -> Path:
 
 
 def _in_place(file: RemoteFile, base: Path, path: KeyPath, download: bool) -> str | None:
-    """Fetch a file if it is not there; its SHA-256, or None where a user put it there and nobody asks."""
+    """Fetch a file if it is not there; its SHA-256, or None where a user put it there and nobody asks,
+    or nothing tells."""
     target = base / name_of(file)
     if not target.exists():
         if not download:

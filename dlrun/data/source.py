@@ -96,7 +96,8 @@ class Reader(Protocol):
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Stored samples: rows int64 (n,) -> (n, *input.shape).
 
-        Where samples have names of their own, such as files, there is also ``name(row: int) -> str``.
+        Where samples have names of their own, such as files, there is also ``name(row: int) -> str``; where they are
+        pictures in files, ``encoded(row: int) -> bytes`` gives a file as it is.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from dlrun.data.feed import Feed
 from dlrun.data.fitting import Moments
+from dlrun.data.images import picture_size
 from dlrun.data.source import Reader, Split
 from dlrun.errors import DlrunError
 from dlrun.plan import Plan
@@ -105,24 +106,15 @@ def survey(plan: Plan, feed: Feed, tell: Tell = lambda split, done, of: None) ->
     """
     splits: list[SplitFacts] = []
     seen: dict[bytes, int] = {}
-    overlap = 0
-    named: list[tuple[str, str]] = []
+    overlap: list[tuple[int, int]] = []
     names: tuple[Split, ...] = ("train", "test")
     for split in names:
         if split not in plan.signature.sizes:
             continue
-        reader = feed.reader(split)
-        facts, digests = _split(plan, reader, split, tell)
+        facts, seen, overlap = _split(plan, feed.reader(split), split, seen, tell)
         splits.append(facts)
-        if split == "train":
-            seen = digests
-            continue
-        for digest, row in digests.items():
-            if digest in seen:
-                overlap += 1
-                if len(named) < LISTED:
-                    named.append((name_of(reader, row), name_of(feed.reader("train"), seen[digest])))
-    return Survey(splits, overlap, named, plan.signature.notes)
+    named = [(name_of(feed.reader("test"), a), name_of(feed.reader("train"), b)) for a, b in overlap[:LISTED]]
+    return Survey(splits, len(overlap), named, plan.signature.notes)
 
 
 def name_of(reader: Reader, row: int) -> str:
@@ -131,12 +123,16 @@ def name_of(reader: Reader, row: int) -> str:
     return str(row) if name is None else str(name(row))
 
 
-def _split(plan: Plan, reader: Reader, split: Split, tell: Tell) -> tuple[SplitFacts, dict[bytes, int]]:
+def _split(
+    plan: Plan, reader: Reader, split: Split, others: Mapping[bytes, int], tell: Tell
+) -> tuple[SplitFacts, dict[bytes, int], list[tuple[int, int]]]:
+    """What a split holds, the first row of each content, and every row that ``others`` have too, each with theirs."""
     signature = plan.signature
     facts = SplitFacts(split, len(reader))
     moments, missing = Moments(), np.zeros(signature.input.shape[-1] if signature.input.shape else 1, np.int64)
     digests: dict[bytes, int] = {}
-    sized = signature.input.rank == 3 and getattr(reader, "name", None) is not None
+    shared: list[tuple[int, int]] = []
+    encoded: Callable[[int], bytes] | None = getattr(reader, "encoded", None)
     for rows, x in _blocks(reader, facts):
         values = x.reshape(-1, x.shape[-1]).astype(np.float64)
         moments.add(values)
@@ -146,9 +142,11 @@ def _split(plan: Plan, reader: Reader, split: Split, tell: Tell) -> tuple[SplitF
             first = digests.setdefault(digest, row)
             if first != row:
                 _note_duplicate(facts, reader, row, first)
-            if sized:
-                size = _picture_size(name_of(reader, row))
-                facts.sizes[size] = facts.sizes.get(size, 0) + 1
+            if digest in others:
+                shared.append((row, others[digest]))
+            if encoded is not None and (size := picture_size(encoded(row))) is not None:
+                said = f"{size[0]}x{size[1]}"
+                facts.sizes[said] = facts.sizes.get(said, 0) + 1
         tell(split, int(rows[-1]) + 1, len(reader))
     facts.sizes = dict(sorted(facts.sizes.items(), key=lambda item: -item[1]))
     _count_classes(plan, reader, facts)
@@ -160,7 +158,7 @@ def _split(plan: Plan, reader: Reader, split: Split, tell: Tell) -> tuple[SplitF
             facts.channels.append(
                 {"name": name, "low": low, "high": high, "mean": mean, "std": std, "missing": int(missing[i])}
             )
-    return facts, digests
+    return facts, digests, shared
 
 
 def _blocks(reader: Reader, facts: SplitFacts) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -200,13 +198,3 @@ def _count_classes(plan: Plan, reader: Reader, facts: SplitFacts) -> None:
     counts = np.bincount(y[inside], minlength=signature.classes)
     names = signature.class_names or tuple(str(i) for i in range(signature.classes))
     facts.classes = dict(zip(names, counts.tolist(), strict=True))
-
-
-def _picture_size(path: str) -> str:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return f"{image.width}x{image.height}"
-    except OSError:
-        return "unknown"

@@ -14,11 +14,12 @@ import numpy as np
 from dlrun.data.images import each, why_unreadable
 from dlrun.data.listing import Files
 from dlrun.data.published import cache_folder
+from dlrun.data.waiting import waiting
 from dlrun.files import write_atomic
 
 _RULES = b"1"
 """Changes whenever other files count as readable than before."""
-_BLOCK = 20_000
+_BLOCK, _TOLD = 20_000, 500
 _NAMED = 3
 _log = logging.getLogger(__name__)
 
@@ -48,11 +49,15 @@ def readable(files: Files, folder: Path) -> np.ndarray:
     sound = np.isin(keys, good)
     seen = sound | np.isin(keys, bad)
     unknown = np.flatnonzero(~seen)
-    for block in _blocks(unknown):
-        _log.info("`%s`: decoding %d images, up to number %d of %d", folder, len(block), block[-1] + 1, len(files))
-        _all(block, look)
-        seen[block] = True
-        _save(kept, keys[sound & seen], keys[~sound & seen & (keys != 0)])  # an interruption loses a block
+    if not len(unknown):
+        return sound
+    with waiting(f"decoding the images of {folder.name}") as tell:
+        for i, block in enumerate(_blocks(unknown)):
+            for j in range(0, len(block), _TOLD):
+                _all(block[j : j + _TOLD], look)
+                tell(i * _BLOCK + min(j + _TOLD, len(block)), len(unknown))
+            seen[block] = True
+            _save(kept, keys[sound & seen], keys[~sound & seen & (keys != 0)])  # an interruption loses a block
     return sound
 
 

@@ -62,7 +62,9 @@ class Explained(Accumulator):
         self.samples = 0
         self.errors: np.ndarray | float = 0.0
         self.mean: np.ndarray | float = 0.0
-        self.spread: np.ndarray | float = 0.0
+        self.low: np.ndarray | float = np.inf
+        self.high: np.ndarray | float = -np.inf
+        self._spread: np.ndarray | float = 0.0
 
     def add(self, output: np.ndarray, target: np.ndarray) -> None:
         if not len(target):
@@ -71,15 +73,22 @@ class Explained(Accumulator):
         self.errors = self.errors + (_difference(output, target).reshape(y.shape) ** 2).sum(0)
         mean, total = y.mean(0), self.samples + len(y)
         shift = mean - self.mean
-        self.spread = self.spread + ((y - mean) ** 2).sum(0) + shift**2 * (self.samples * len(y) / total)
+        self._spread = self._spread + ((y - mean) ** 2).sum(0) + shift**2 * (self.samples * len(y) / total)
         self.mean = self.mean + shift * (len(y) / total)
+        self.low, self.high = np.minimum(self.low, y.min(0)), np.maximum(self.high, y.max(0))
         self.samples = total
 
-    def result(self) -> dict[str, Any]:
-        errors, spread = np.atleast_1d(self.errors), np.atleast_1d(self.spread)
-        values = np.where(errors == 0, 1.0, 0.0)  # where the targets do not vary
+    def shares(self) -> np.ndarray:
+        """What is explained of each output, float64 (outputs,)."""
+        errors = np.atleast_1d(self.errors)
+        # a mean is rounded: of targets that do not vary, sums would leave a spread all the same
+        spread = np.where(np.equal(self.low, self.high), 0.0, self._spread)
+        values = np.where(errors == 0, 1.0, 0.0)
         np.divide(spread - errors, spread, out=values, where=spread > 0)
-        return {self.name: float(values.mean())}
+        return values
+
+    def result(self) -> dict[str, Any]:
+        return {self.name: float(self.shares().mean())}
 
 
 @metrics("mae")

@@ -17,7 +17,7 @@ from dlrun.files import write_folder, write_synced
 from dlrun.plan import Plan
 from dlrun.report import page
 from dlrun.report.image import are_images, thumbnail
-from dlrun.report.text import percent
+from dlrun.report.text import cells, percent
 
 SHOWN = 24
 """Samples on the page."""
@@ -113,41 +113,28 @@ def _split(facts: SplitFacts) -> list[str]:
 def _samples(plan: Plan, feed: Feed) -> list[str]:
     reader = feed.reader("train")
     signature, pipeline = plan.signature, plan.with_preprocess(()).pipeline  # values are shown as stored
-    names = signature.class_names
+    names = signature.class_names or ()
     pictures = are_images(signature)
     cards: list[str] = []
-    for number in feed.numbers("train")[feed.order(0)].tolist():
+    for number, key in zip(*feed.visited(0), strict=True):
         if len(cards) == SHOWN:
             break
-        row = np.array([number])
         try:
-            (x,) = pipeline.augmented(reader.take(row), row, 0)
+            (x,) = pipeline.augmented(reader.take(np.array([number])), np.array([key]), 0)
         except DlrunError:
             continue  # one that cannot be read is told of above
         y = reader.y[number]
-        label = names[int(y)] if names is not None and y.ndim == 0 else _values(y)
+        label = names[y] if y.ndim == 0 and 0 <= y < len(names) else _values(y)
         lines = (label, name_of(reader, number))
         if pictures:
             png, size = thumbnail(x, signature)
             cards.append(page.image_card(png, size, lines, f"{label}, sample {number}"))
         else:
-            cards.append(page.value_card(_row(plan, x), lines))
-    how = ", ".join(f"`{a.kind}`" for a in plan.recipe.data.augment)
+            values = "\n".join(cells(signature.columns, x)) if signature.columns else _values(x)
+            cards.append(page.value_card(values, lines))
+    how = ", ".join(f"`{a.kind}`" for a in plan.recipe.data.augment if not a.mixes)
     said = f"The first {len(cards)} samples of epoch 1" + (f", after {how}." if how else ".")
     return [page.heading("Samples"), page.paragraph(said), page.samples(cards)]
-
-
-def _row(plan: Plan, x: np.ndarray) -> str:
-    columns = plan.signature.columns
-    if not columns:
-        return _values(x)
-    cells = []
-    for column, value in zip(columns, x.tolist(), strict=True):
-        if column.categories is None:
-            cells.append(f"{column.name}: {value:g}")
-        else:
-            cells.append(f"{column.name}: {column.categories[int(value) - 1] if value else '(unknown)'}")
-    return "\n".join(cells)
 
 
 def _values(x: np.ndarray) -> str:

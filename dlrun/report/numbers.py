@@ -33,7 +33,7 @@ class Numbers:
         self._explained = Explained("r2")
         series = outputs if outputs <= _APART else 1
         self._residuals = [Histogram() for _ in range(series)]
-        self._points = [Points() for _ in range(series)]
+        self._points = [Points(outputs // series) for _ in range(series)]
         self.largest = Worst()
 
     def add(self, positions: np.ndarray, output: np.ndarray, target: np.ndarray) -> list[tuple[int, dict[str, Any]]]:
@@ -73,13 +73,13 @@ class Numbers:
     def per_output(self) -> list[dict[str, Any]]:
         """The same of each output."""
         n = max(self._samples, 1)
-        errors, spread = (np.broadcast_to(v, self._outputs) for v in (self._explained.errors, self._explained.spread))
+        errors, shares = (np.broadcast_to(v, self._outputs) for v in (self._explained.errors, self._explained.shares()))
         return [
             {
                 "output": i + 1,
                 "mae": float(self._absolute[i]) / n,
                 "rmse": float(errors[i] / n) ** 0.5,
-                "r2": float(1 - errors[i] / spread[i]) if spread[i] > 0 else float(errors[i] == 0),
+                "r2": float(shares[i]),
                 "mean_residual": float(self._signed[i]) / n,
             }
             for i in range(self._outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -60,10 +61,15 @@ class Histogram:
 
 
 class Points:
-    """At most ``POINTS`` pairs of numbers, evenly spaced among all; ``every`` says how far apart."""
+    """At most ``POINTS`` pairs of numbers, evenly spaced among all; ``every`` says how far apart.
 
-    def __init__(self) -> None:
+    Args:
+        series: How many kinds of pairs take turns. No step has a factor in common with it: each kind is kept as often.
+    """
+
+    def __init__(self, series: int = 1) -> None:
         self.every = 1
+        self._factor = next(i for i in itertools.count(2) if math.gcd(i, series) == 1)
         self._ids = np.empty(0, np.int64)
         self.pairs = np.empty((0, 2))
 
@@ -73,7 +79,7 @@ class Points:
         self._ids, self.pairs = np.concatenate([self._ids, ids]), np.concatenate([self.pairs, pairs])
         self._keep((np.abs(self.pairs) <= _LARGEST).all(1) & (self._ids % self.every == 0))
         while len(self.pairs) > POINTS:
-            self.every *= 2
+            self.every *= self._factor
             self._keep(self._ids % self.every == 0)
 
     def _keep(self, which: np.ndarray) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import html
 import math
+import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from dlrun.data.source import Column
+
 _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
-_KEPT = frozenset("\t\n\r")
+_UNFIT = re.compile("[^\t\n\r -~\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML has no place for, and control characters that HTML has none for."""
 
 
 def escape(text: str) -> str:
     """Text for HTML and XML, also inside an attribute; what XML has no place for becomes U+FFFD."""
-    clean = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in _KEPT else c for c in text)
-    return html.escape(clean)
+    return html.escape(_UNFIT.sub("\ufffd", text))
 
 
 def width(text: str) -> float:
@@ -55,6 +61,20 @@ def number(value: Any) -> str:
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.3g}"
     return f"{value:.4f}"
+
+
+def cells(columns: Sequence[Column], values: np.ndarray, limit: int | None = None) -> list[str]:
+    """The cells of a table's row as stored, (columns,), each with its column's name; the first ``limit`` of them."""
+    pairs = list(zip(columns, values.tolist(), strict=True))[:limit]
+    return [f"{column.name}: {_cell(column, value)}" for column, value in pairs]
+
+
+def _cell(column: Column, value: float) -> str:
+    if column.categories is None:
+        return f"{value:g}"
+    if value == 0:
+        return "(unknown)"
+    return f"#{value:.0f}" if column.buckets else column.categories[int(value) - 1]
 
 
 def percent(share: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from dlrun.data.source import Signature
 from dlrun.report import page
 from dlrun.report.image import are_images, thumbnail
-from dlrun.report.text import shortened
+from dlrun.report.text import cells
 
 SHOWN = 24
 _VALUES = 12
@@ -77,15 +77,10 @@ class Shown:
 
     def _values(self, sample: np.ndarray) -> str:
         """The first values of a sample, by name where they have names."""
-        columns = self.signature.columns if sample.ndim == 1 else ()
-        found = []
-        for i, value in enumerate(np.ravel(sample)[:_VALUES]):
-            said = f"{value:d}" if sample.dtype.kind in "iu" else f"{value:.4g}"
-            if columns:
-                known = columns[i].categories
-                if known is not None:
-                    said = known[int(value) - 1] if value > 0 else "other"
-                said = f"{shortened(columns[i].name, 16)} {said}"
-            found.append(said)
+        if self.signature.columns:
+            found = cells(self.signature.columns, sample, _VALUES)
+        else:
+            form = "d" if sample.dtype.kind in "iu" else ".4g"
+            found = [format(value, form) for value in np.ravel(sample)[:_VALUES]]
         rest = sample.size - len(found)
         return ", ".join(found) + (f", … {rest:,} more" if rest else "")

@@ -43,10 +43,8 @@ class Classifies(Task):
 
 def probabilities(output: np.ndarray) -> np.ndarray:
     """Logits of one sample as the probability of each class; a single one is that of the second of two classes."""
-    if output.shape == (1,):
-        positive = float(1 / (1 + np.exp(-np.float64(output[0]))))
-        return np.array([1 - positive, positive])
-    scores: np.ndarray = np.exp(log_softmax(output))
+    logits = np.array([0.0, output.item()]) if output.size == 1 else output
+    scores: np.ndarray = np.exp(log_softmax(logits))
     return scores
 
 

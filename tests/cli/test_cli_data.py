@@ -95,6 +95,14 @@ def test_problems_are_counted_and_named(run, tmp_path):
     assert "open outputs/data/pictures/report.html" in err and "25" not in out.split("кошка")[0]
 
 
+def test_every_test_sample_that_is_a_training_sample_counts(run, tmp_path):
+    for number in range(5):
+        shutil.copy(tmp_path / "pictures/train/кошка/03.png", tmp_path / f"pictures/test/кошка/9{number}.png")
+    found = survey(run, "pictures.yaml")
+    assert found["overlap"] == len(found["overlap_named"]) == 5
+    assert any(problem.startswith("5 samples of `test` are also in `train`") for problem in found["problems"])
+
+
 def test_missing_values_of_a_table_are_told_by_column(run, tmp_path):
     rows = [f"{i},{'' if i % 5 == 0 else i * 2},{'abc'[i % 3]},7,{'yn'[i % 2]}" for i in range(40)]
     (tmp_path / "train.csv").write_text("\n".join(["a,b,c,same,left", *rows]) + "\n")
@@ -107,9 +115,20 @@ def test_missing_values_of_a_table_are_told_by_column(run, tmp_path):
     assert "b: nan" in Path(found["page"]).read_text() or "b: " in Path(found["page"]).read_text()
 
 
+def test_hashed_columns_are_shown_by_their_ids(run, tmp_path):
+    rows = [f"{i},user{i},{'yn'[i % 2]}" for i in range(40)]
+    (tmp_path / "train.csv").write_text("\n".join(["a,user,left", *rows]) + "\n")
+    (tmp_path / "table.yaml").write_text(TABLE.replace("left}", "left, columns: {user: {hash: 5}}}"))
+    found = survey(run, "table.yaml", "data.batch_size=8")
+    assert "user: #5" in Path(found["page"]).read_text()
+
+
 def test_missing_values_without_impute_stop_training_with_the_column(run, tmp_path):
+    """They are counted before, though."""
     (tmp_path / "train.csv").write_text("a,b,left\n1,2,y\n,3,n\n4,,y\n5,,n\n6,1,y\n7,8,n\n9,9,y\n")
     (tmp_path / "table.yaml").write_text(TABLE.replace("impute, ", ""))
+    (train,) = survey(run, "table.yaml", "data.batch_size=2")["splits"]
+    assert [c["missing"] for c in train["channels"]] == [1, 2]
     code, _, err = run("train", "table.yaml", "data.batch_size=2")
     assert code == 2 and err.startswith("missing-values: ") and "1 in `a`, 2 in `b`" in err and "`impute`" in err
 

@@ -85,3 +85,14 @@ def test_a_mistake_in_the_data_does_not_hide_the_model(recipe, mistakes):
 def test_data_that_may_be_elsewhere_are_not_looked_for(recipe, mistakes):
     lines = "data: {source: {name: npz, train: x.npz}, root: 5}\nmodel: {layers: [flatten, dense]}\n"
     assert told(mistakes(recipe(lines))) == [("wrong-type", 1)]
+
+
+def test_data_that_files_would_bring_are_not_missing(recipe, mistakes):
+    lines = (
+        "data:\n"
+        "  files:\n"
+        "    - {url: https://a/train.npz, sha265: abc}\n"
+        "  source: {name: npz, train: train.npz}\n"
+        "model: {layers: [dense]}\n"
+    )
+    assert told(mistakes(recipe(lines))) == [("unknown-key", 3)]

@@ -75,6 +75,7 @@ def test_batches_do_not_depend_on_the_number_of_processes(feed: Callable[..., Fe
     other = feed(workers, validation=10)
     assert_same(epochs(other), expected)
     assert_same(list(other.batches(1, 2, 1)), expected[6:7])
+    assert other._crew is not None and len(other._crew._processes) == workers
 
 
 def test_stopping_in_the_middle_does_not_disturb_what_follows(feed: Callable[..., Feed]) -> None:

@@ -225,8 +225,11 @@ def test_a_folder_of_another_archive(server: Any, root: str) -> None:
 
 def test_a_folder_put_there_by_hand_is_taken(server: Any, root: str) -> None:
     (Path(root) / "flowers").mkdir()
-    fetch_files([file(server, "flowers.zip", unpack=True, sha256="0" * 64)], root, True)
+    archive = file(server, "flowers.zip", unpack=True, sha256="0" * 64)
+    (note,) = fetch_files([archive], root, True).notes
     assert server.requests == []
+    assert note == f"`{root}/flowers` was not unpacked here: `sha256` of `{archive.url}` was not compared."
+    assert fetch_files([file(server, "flowers.zip", unpack=True)], root, True).notes == ()
 
 
 def test_downloading_is_off(server: Any, root: str) -> None:

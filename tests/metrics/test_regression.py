@@ -52,6 +52,10 @@ def test_targets_that_do_not_vary() -> None:
     same = np.ones(5)
     assert value("r2", same[:, None], same) == 1.0
     assert value("r2", same[:, None] + 1, same) == 0.0
+    tenths = np.full(70, 0.1)  # their mean is not 0.1 to the last digit
+    for parts in (1, 7, 70):
+        assert value("r2", tenths[:, None] + 0.1, tenths, parts) == 0.0
+        assert value("r2", tenths[:, None], tenths, parts) == 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -99,6 +99,17 @@ def test_points_are_evenly_spaced_and_bounded() -> None:
         assert (points.pairs[:, 1] == -points.pairs[:, 0]).all()
 
 
+@pytest.mark.parametrize("outputs", [5, 6, 8, 30, 4096])
+def test_points_of_many_outputs_are_of_all_of_them(outputs: int) -> None:
+    """Each is recognised by its values."""
+    samples = 60_000 // outputs
+    target = np.broadcast_to(np.arange(outputs, dtype=float), (samples, outputs))
+    (points,) = counted(target, target, parts=7)._points
+    shown = np.bincount(points.pairs[:, 0].astype(int), minlength=outputs)
+    assert POINTS // 11 < len(points.pairs) <= POINTS
+    assert shown.max() - shown.min() <= 1
+
+
 def test_what_is_no_number_is_neither_drawn_nor_the_largest_error() -> None:
     target = RNG.normal(size=(30, 1))
     output = target + 1
@@ -117,6 +128,11 @@ def test_equal_targets_and_a_single_sample() -> None:
         assert found.summary() == {"mae": 0.0, "rmse": 0.0, "r2": 1.0, "mean_residual": 0.0}
         for svg in found.pictures().values():
             ElementTree.fromstring(svg.decode())
+
+
+def test_targets_of_one_value_explain_nothing_whatever_the_batches() -> None:
+    found = counted(np.full((70, 2), 0.2), np.full((70, 2), 0.1), parts=7)
+    assert found.summary()["r2"] == 0.0 and [row["r2"] for row in found.per_output()] == [0.0, 0.0]
 
 
 def test_many_outputs_are_summed_up() -> None:

@@ -154,21 +154,29 @@ class _Images:
         path = self._rows[row][self._source.image]["path"]
         return f"{self._source.dataset}[{row}]" + (f" ({path})" if path else "")
 
+    def encoded(self, row: int) -> bytes:
+        """A sample's image file."""
+        return _bytes(self._rows[row][self._source.image])
+
     def take(self, rows: np.ndarray) -> np.ndarray:
-        taken: list[dict[str, Any]] = self._rows[rows.tolist()][self._source.image] if len(rows) else []
+        taken: list[dict[str, Any] | None] = self._rows[rows.tolist()][self._source.image] if len(rows) else []
 
         def fetch(number: int) -> tuple[bytes, str]:
-            name = f"{self._source.dataset}[{rows[number]}]"
-            image = taken[number] or {"bytes": b"", "path": None}
-            if image["bytes"] is not None:
-                return image["bytes"], name
-            return Path(image["path"]).read_bytes(), name
+            return _bytes(taken[number]), f"{self._source.dataset}[{rows[number]}]"
 
         try:
             return decode_images(len(rows), fetch, self._source.shape, self._source.fit)
         except DlrunError as error:
             error.path, error.hint = ("data", "source"), "Filter it out with `datasets` and save the data set."
             raise
+
+
+def _bytes(image: dict[str, Any] | None) -> bytes:
+    """An image file; none where a row has none."""
+    if image is None:
+        return b""
+    data: bytes | None = image["bytes"]
+    return Path(image["path"]).read_bytes() if data is None else data
 
 
 def _values(rows: Dataset, column: str) -> np.ndarray:

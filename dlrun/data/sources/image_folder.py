@@ -126,6 +126,10 @@ class _ImageFiles:
         """Path of a sample's file."""
         return self.files.path(row)
 
+    def encoded(self, row: int) -> bytes:
+        """A sample's file."""
+        return Path(self.files.path(row)).read_bytes()
+
     def take(self, rows: np.ndarray) -> np.ndarray:
         try:
             return read_images([self.files.path(int(row)) for row in rows], self.shape, self.fit)

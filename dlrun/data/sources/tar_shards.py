@@ -145,6 +145,10 @@ class ShardReader:
         path = self._path(row)
         return f"{path}:{name_at(path, int(self._offset[row]))}"
 
+    def encoded(self, row: int) -> bytes:
+        """A sample's image file."""
+        return read_at(self._path(row), int(self._offset[row]), int(self._size[row]))
+
     def take(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self.shape), np.uint8)
         order = np.argsort(rows, kind="stable")  # as they lie in the files
@@ -160,7 +164,7 @@ class ShardReader:
         return self._paths[int(np.searchsorted(self._starts, row, "right")) - 1]
 
     def _decoded(self, row: int) -> np.ndarray:
-        data = read_at(self._path(row), int(self._offset[row]), int(self._size[row]))
+        data = self.encoded(row)
         try:
             return decode_image(data, "", self.shape, self.fit)
         except DlrunError as error:  # names are not kept; this one is worth reading
