@@ -29,6 +29,8 @@ class Augmentation:
     kind: ClassVar[str] = ""
     mixes: ClassVar[bool] = False
     """Whether it mixes samples of a batch and their labels."""
+    in_evaluation: ClassVar[str] = ""
+    """What ``evaluate`` does where it changes the shape, in words, with ``{height}`` and ``{width}`` of the result."""
 
     def infer(self, x: TensorType) -> TensorType:
         """The type of samples after it, in training and in evaluation.

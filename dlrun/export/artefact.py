@@ -24,7 +24,7 @@ from dlrun.export.formats import Format, check_format, find_format
 from dlrun.export.probe import probes
 from dlrun.export.runtime import run_artefact
 from dlrun.export.staging import description_file, place, publish, workspace
-from dlrun.export.stored import from_8_bit, input_range
+from dlrun.export.stored import columns, from_8_bit, input_range, picture
 from dlrun.files import write_json
 from dlrun.plan import Plan
 from dlrun.recipe import BackendChoice, Device
@@ -184,6 +184,8 @@ def _describe(plan: Plan, format: Format, versions: dict[str, str], origin: dict
         "output": {"name": "output", "shape": ["N", *plan.graph.output.shape], "dtype": "float32"},
         "input_range": input_range(signature),
         "from_8_bit_image": from_8_bit(signature),
+        "columns": columns(signature),
+        "picture": picture(plan),
         "preprocessing": "inside: give samples as stored",
         "classes": None if names is None else list(names),
         "origin": origin or {},

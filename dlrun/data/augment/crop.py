@@ -67,6 +67,7 @@ class RandomCrop(ImageAugmentation):
     size: Length | tuple[Length, Length] | None = None
 
     moves = True
+    in_evaluation = "{height} x {width} pixels (height, width) cut from the middle"
 
     def infer(self, x: TensorType) -> TensorType:
         super().infer(x)
@@ -144,6 +145,7 @@ class RandomResizedCrop(ImageAugmentation):
     interpolation: Interpolation = "bilinear"
 
     moves = True
+    in_evaluation = "the largest part in the middle of that shape, resized to {height} x {width} pixels (height, width)"
 
     def infer(self, x: TensorType) -> TensorType:
         super().infer(x)
