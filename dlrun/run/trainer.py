@@ -281,7 +281,7 @@ class Trainer:
             self._end(reason, 0)
             error.hint = f"{error.hint or ''} Training is done; then: dlrun eval {self.run.path}".strip()
             raise
-        self.latest |= {f"test_{key}": value for key, value in result.items()}
+        self.latest = self.latest | {f"test_{key}": value for key, value in result.items()}
 
     # -- writing ----------------------------------------------------------------------------
 
