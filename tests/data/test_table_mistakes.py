@@ -184,3 +184,36 @@ def test_a_test_file_with_mistakes(tmp_path: Path) -> None:
     error = error_of(tmp_path, GOOD, test=str(tmp_path / "b.csv"))
     assert (error.code, error.path) == ("unknown-class", ("data", "source", "test"))
     assert "the class `5` at `b.csv:3`." in error.message
+
+
+OTHER_MARK = "age;job;y\n" + "".join(f"{i % 7},{i % 10};x{i % 3};{i % 2}\n" for i in range(40))
+
+
+@pytest.mark.parametrize("values", [OTHER_MARK, OTHER_MARK.replace("6,6;", "six;")])
+def test_numbers_under_the_other_decimal_mark(tmp_path: Path, values: str) -> None:
+    error = error_of(tmp_path, values, delimiter=";")
+    assert (error.code, error.path) == ("wrong-decimal", ("data", "source", "columns", "age"))
+    assert "a.csv` has numbers with `,` as the decimal mark in the column `age`: `a.csv:2` has `0,0`." in error.message
+    assert error.hint == 'Write `decimal: ","`; `age: category` keeps the texts.'
+    error = error_of(tmp_path, values.replace(",", "."), delimiter=";", decimal=",")
+    assert error.code == "wrong-decimal" and (error.hint or "").startswith('Write `decimal: "."`;')
+    source = table(tmp_path, values, delimiter=";", columns={"age": "category"})
+    assert source.signature(Place()).columns[0].ids > 30
+
+
+def test_a_target_under_the_other_decimal_mark(tmp_path: Path) -> None:
+    text = "a;y\n" + "".join(f"{i};{i},5\n" for i in range(9))
+    error = error_of(tmp_path, text, delimiter=";")
+    assert (error.code, error.path) == ("wrong-decimal", ("data", "source", "target"))
+    assert error.hint == 'Write `decimal: ","`; `target_type: class` keeps the texts.'
+    assert table(tmp_path, text, delimiter=";", target_type="class").signature(Place()).classes == 9
+
+
+def test_marks_that_may_separate_thousands_are_told(tmp_path: Path) -> None:
+    text = "a;y\n" + "".join(f"{i},500;{i % 2}\n" for i in range(1, 9))
+    hint = error_of(tmp_path, text, delimiter=";").hint or ""
+    assert hint.endswith(" Where `,` separates thousands, take it out of the file instead.")
+
+
+def test_whole_numbers_with_a_few_texts_have_no_decimal_mark(tmp_path: Path) -> None:
+    assert error_of(tmp_path, MANY + "n.a.,x1,0\n").code == "mixed-column"
