@@ -98,6 +98,7 @@ class Table(Source):
         return self.read_counted(files, signature)[0]
 
     def read_counted(self, files: Sequence[Path], signature: Signature) -> tuple[np.ndarray, Counter[tuple[str, str]]]:
+        self._check()
         return read_files(files, signature, self._options(), self.target)
 
     def _notes(self, reads: dict[Split, tuple[Path, Encoded]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dlrun.data.tables.delimited import read_delimited
 from dlrun.data.tables.json_lines import read_json_lines
 from dlrun.data.tables.parquet import read_parquet
-from dlrun.data.tables.rows import Format, Options, Rows, place
+from dlrun.data.tables.rows import Format, Options, Rows, place, setting
 from dlrun.errors import DlrunError
 from dlrun.errors import Path as RecipePath
 
@@ -46,7 +46,8 @@ def read_rows(path: Path, options: Options, where: RecipePath, target: str | Non
             "unknown-format",
             f"`{path}`: the ending `{ending}` does not say what the file holds.",
             path=where,
-            hint=f"Name it in `format`, or use one of {', '.join(f'`{e}`' for e in ENDINGS)}, each also with `.gz`.",
+            hint=f"To name it, {setting('format', 'csv', where)}; or use one of "
+            f"{', '.join(f'`{e}`' for e in ENDINGS)}, each also with `.gz`.",
         )
     data = _bytes(path, gzipped, where)
     if not data.strip():
@@ -90,7 +91,7 @@ def _text(path: Path, data: bytes, encoding: str, where: RecipePath) -> str:
             "wrong-encoding",
             f"`{path}` is not `{encoding}`: `{place(path, line)}` has the byte `{byte}`.",
             path=where,
-            hint="Name its encoding, e.g. `encoding: cp1252` or `encoding: utf-16`, or save it as UTF-8.",
+            hint=_other_encoding("cp1252", where) + " Other encodings are e.g. `latin-1` and `utf-16`.",
         ) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -98,6 +99,10 @@ def _text(path: Path, data: bytes, encoding: str, where: RecipePath) -> str:
             "wrong-encoding",
             f"`{path}` is no text in `{encoding}`: `{place(path, line)}` has a zero byte.",
             path=where,
-            hint="Name its encoding, e.g. `encoding: utf-16`.",
+            hint=_other_encoding("utf-16", where),
         )
     return text.removeprefix("\ufeff")
+
+
+def _other_encoding(example: str, where: RecipePath) -> str:
+    return f"Save it as UTF-8, or name its encoding: {setting('encoding', example, where)}."

@@ -9,7 +9,7 @@ from typing import Literal
 
 from dlrun.data.source import Column, Signature
 from dlrun.data.tables.numbers import no_numbers, parsed, shortened, texts, whole_number
-from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value
+from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value, setting
 from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.errors import Path as RecipePath
 
@@ -106,7 +106,8 @@ def require(rows: Rows, names: Sequence[str], where: RecipePath, options: Option
         other = next((d for d in (";", "\t", "|", ",") if d in only), None)
         if other is not None:
             shown = "\\t" if other == "\t" else other
-            hint = f'Its one column is called `{only[:40]}`: write `delimiter: "{shown}"`.'
+            way = setting("delimiter", f'"{shown}"', where)
+            hint = f"Its one column is called `{only[:40]}`: {way}."
     raise DlrunError("missing-column", f"`{rows.path}` has no column {what}.", path=where, hint=hint)
 
 
