@@ -310,3 +310,32 @@ def test_an_index_is_small(root: Path) -> None:
     shard = indexed(root / "many.tar", "label")
     assert len(shard.offset) == 3000
     assert shard.offset.nbytes + shard.size.nbytes + shard.label.nbytes == 3000 * 20
+
+
+PAGE = b"<!doctype html><title>Log in</title><p>Please log in to go on." + b" " * 600
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (PAGE, "`Log in Please log in to go on.`"),
+        (PAGE[:62], "`Log in"),
+        (png(3, (90, 90)), "`89 50 4e 47 0d 0a 1a 0a`"),
+    ],
+)
+def test_what_is_no_tar_file_is_refused_whatever_the_policy(root: Path, data: bytes, words: str) -> None:
+    path = root / "train-01.tar"
+    path.write_bytes(data)
+    for unreadable in ("stop", "skip"):
+        error = error_of(root, unreadable=unreadable)
+        assert (error.code, error.path) == ("not-a-tar", ("data", "source"))
+        assert error.message.startswith(f"`{path}` is no tar file: it begins with {words}")
+        assert "skip" not in (error.hint or "")
+
+
+def test_a_damaged_first_header_is_damage(root: Path) -> None:
+    path = root / "train-01.tar"
+    data = bytearray(path.read_bytes())
+    data[:100] = b"?" * 100
+    path.write_bytes(data)
+    assert error_of(root).code == "incomplete-shard"
