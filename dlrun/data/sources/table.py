@@ -89,8 +89,12 @@ class Table(Source):
     def load(self, split: Split, place: Place) -> Samples:
         if split == "test" and self.test is None:
             raise DlrunError("missing-split", "`data.source.test` names no file.", path=("data", "source", "test"))
-        found = self._split(split, place, self._scheme(place))
-        return Samples(found.x, found.y)
+        found, path = self._split(split, place, self._scheme(place)), self._path(split, place)
+        unknown = Counter[str]()
+        for (column, _), count in found.unknown.items():
+            unknown[column] += count
+        left_out = [f"`{place_of(path, row)}`: {found.skipped[row]}" for row in sorted(found.skipped)]
+        return Samples(found.x, found.y, left_out, unknown)
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """Rows of files of the same kinds, one file after the other; the target may be absent, columns may come in
@@ -108,7 +112,8 @@ class Table(Source):
             if read.skipped:
                 first = min(read.skipped)
                 what = "1 bad row is" if len(read.skipped) == 1 else f"{len(read.skipped):,} bad rows are"
-                found.append(f"`{path}`: {what} left out; `{place_of(path, first)}`: {read.skipped[first]}.")
+                more = "; `dlrun data` names all of them" if len(read.skipped) > 1 else ""
+                found.append(f"`{path}`: {what} left out; `{place_of(path, first)}`: {read.skipped[first]}{more}.")
             found += [f"`{path}`: {said}" for said in unknown_told(read.unknown)]
         return tuple(found)
 
