@@ -77,7 +77,8 @@ def said(files: Files, sound: np.ndarray, split: str) -> tuple[str, ...]:
         return ()
     listed = ", ".join(f"`{p}` ({_why(p)})" for p in (files.path(int(i)) for i in bad[:NAMED]))
     more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
-    return (f"{len(bad):,} of {len(files):,} {split} images are left out as unreadable: {listed}{more}.",)
+    are = "is" if len(bad) == 1 else "are"
+    return (f"{len(bad):,} of {len(files):,} {split} images {are} left out as unreadable: {listed}{more}.",)
 
 
 def named(paths: Sequence[str]) -> list[str]:

@@ -202,15 +202,15 @@ def test_labels_by_name(root: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ([("b.png", png(9))], "1 samples without a label (`.cls` or `.json`)"),
-        ([("b.cls", b"1")], "1 samples without an image"),
-        ([("b.png", png(9)), ("b.json", b'{"class": 1}')], "1 `.json` members without `label`"),
-        ([("b.png", png(9)), ("b.json", b"{")], "1 `.cls` or `.json` members that cannot be read"),
-        ([("b.png", png(9)), ("b.json", b"[1]")], "1 `.cls` or `.json` members that cannot be read"),
-        ([("b.png", png(9)), ("b.cls", b"\xff")], "1 `.cls` or `.json` members that cannot be read"),
+        ([("b.png", png(9))], "1 sample without a label (`.cls` or `.json`)"),
+        ([("b.cls", b"1")], "1 sample without an image"),
+        ([("b.png", png(9)), ("b.json", b'{"class": 1}')], "1 `.json` member without `label`"),
+        ([("b.png", png(9)), ("b.json", b"{")], "1 `.cls` or `.json` member that cannot be read"),
+        ([("b.png", png(9)), ("b.json", b"[1]")], "1 `.cls` or `.json` member that cannot be read"),
+        ([("b.png", png(9)), ("b.cls", b"\xff")], "1 `.cls` or `.json` member that cannot be read"),
         ([("b.png", png(9)), ("b.json", b'{"label": 1.5}')], "whose `label` is neither a number nor text"),
-        ([("b.png", png(9)), ("b.cls", b"0"), ("b.CLS", b"1")], "1 samples with more than one `.cls` member"),
-        ([("b.png", png(8)), ("b.png", png(9)), ("b.cls", b"0")], "1 samples with more than one `.png` member"),
+        ([("b.png", png(9)), ("b.cls", b"0"), ("b.CLS", b"1")], "1 sample with more than one `.cls` member"),
+        ([("b.png", png(8)), ("b.png", png(9)), ("b.cls", b"0")], "1 sample with more than one `.png` member"),
     ],
 )
 def test_incomplete_samples(root: Path, members: Members, words: str) -> None:
@@ -241,7 +241,7 @@ def test_a_shard_cut_short(root: Path, left: int) -> None:
     path.write_bytes(data[:left])
     error = error_of(root)
     assert error.code == "incomplete-shard"
-    assert f"1 files cut off or damaged: in `{path}` after byte " in error.message
+    assert f"1 file cut off or damaged: in `{path}` after byte " in error.message
     assert f" of {left:,}." in error.message
     reader = source(unreadable="skip").open("train", Place(str(root)))
     assert len(reader) == 21 + max(0, left // 2048), "a sample takes 2 KiB"

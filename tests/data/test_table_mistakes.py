@@ -217,3 +217,16 @@ def test_marks_that_may_separate_thousands_are_told(tmp_path: Path) -> None:
 
 def test_whole_numbers_with_a_few_texts_have_no_decimal_mark(tmp_path: Path) -> None:
     assert error_of(tmp_path, MANY + "n.a.,x1,0\n").code == "mixed-column"
+
+
+@pytest.mark.parametrize("setting", [{"delimiter": ";"}, {"header": ("a", "y")}])
+def test_settings_of_text_that_no_file_has_use_for(tmp_path: Path, setting: Any) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "y": 0}\n{"a": 2, "y": 1}\n')
+    train, (name,) = str(tmp_path / "a.jsonl"), setting
+    error = error_of(tmp_path, GOOD, train=train, **setting)
+    assert (error.code, error.path) == ("wrong-source", ("data", "source", name))
+    assert error.message == f"`{name}` says nothing of `json_lines`, which has names and no delimiters."
+    assert error.hint == f"Remove `{name}`."
+    written = GOOD.replace(",", ";") if name == "delimiter" else "1,0\n2,1\n"
+    both = table(tmp_path, written, test=train, columns={"b": "skip"} if name == "delimiter" else {}, **setting)
+    assert both.signature(Place()).sizes["test"] == 2, "the file for training has use for it"

@@ -37,11 +37,10 @@ def read_rows(path: Path, options: Options, where: RecipePath, target: str | Non
         DlrunError: ``unknown-format``, ``corrupt-file``, ``wrong-encoding``, ``empty-data``, ``duplicate-column``,
             ``open-quote``, ``missing-library``.
     """
-    name = path.name.lower()
-    gzipped = name.endswith(".gz")
-    ending = Path(name.removesuffix(".gz")).suffix
-    kind = options.format or ENDINGS.get(ending)
+    gzipped = path.name.lower().endswith(".gz")
+    kind = options.format or format_of(path.name)
     if kind is None:
+        ending = _ending(path.name)
         raise DlrunError(
             "unknown-format",
             f"`{path}`: the ending `{ending}` does not say what the file holds.",
@@ -58,6 +57,15 @@ def read_rows(path: Path, options: Options, where: RecipePath, target: str | Non
     if kind == "json_lines":
         return read_json_lines(path, text, options, where)
     return read_delimited(path, text, options, options.delimiter or (None if kind == "csv" else "\t"), where, target)
+
+
+def format_of(name: str) -> Format | None:
+    """What a file's ending says, if anything."""
+    return ENDINGS.get(_ending(name))
+
+
+def _ending(name: str) -> str:
+    return Path(name.lower().removesuffix(".gz")).suffix
 
 
 def _bytes(path: Path, gzipped: bool, where: RecipePath) -> bytes:
