@@ -215,6 +215,11 @@ def test_marks_that_may_separate_thousands_are_told(tmp_path: Path) -> None:
     assert hint.endswith(" Where `,` separates thousands, take it out of the file instead.")
 
 
+def test_the_other_mark_in_a_column_of_numbers_is_told_with_the_row(tmp_path: Path) -> None:
+    error = error_of(tmp_path, OTHER_MARK, delimiter=";", columns={"age": "number"})
+    assert "`a.csv:2`: `age` is `0,0`, not a number whose decimal mark is `.`;" in error.message
+
+
 def test_whole_numbers_with_a_few_texts_have_no_decimal_mark(tmp_path: Path) -> None:
     assert error_of(tmp_path, MANY + "n.a.,x1,0\n").code == "mixed-column"
 
