@@ -208,6 +208,7 @@ def test_files_to_predict_may_be_written_in_another_way(tmp_path: Path, run_of_s
         ),
         ("latin.csv", "a;city\n2.5;Zürich\n".encode("cp1252"), [], "add `data.source.encoding=cp1252` to the command."),
         ("wide.csv", "a;city\n2.5;Bern\n".encode("utf-16-le"), [], "add `data.source.encoding=utf-16` to the command."),
+        ("marked.csv", "a;city\n2.5;Bern\n".encode("utf-16"), [], "add `data.source.encoding=utf-16` to the command."),
         ("same.txt", b"a;city\n2.5;Bern\n", [], "add `data.source.format=csv` to the command"),
         ("same.csv", b"a;city\n2.5;Bern\n", ["delimiter='::'"], "Write e.g."),
     ],

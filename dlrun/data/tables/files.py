@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from pathlib import Path
@@ -22,6 +23,7 @@ ENDINGS: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_rows(path: Path, options: Options, where: RecipePath, target: str | None = None) -> Rows:
@@ -99,7 +101,7 @@ def _text(path: Path, data: bytes, encoding: str, where: RecipePath) -> str:
             "wrong-encoding",
             f"`{path}` is not `{encoding}`: `{place(path, line)}` has the byte `{byte}`.",
             path=where,
-            hint=_other_encoding("cp1252", where) + " Other encodings are e.g. `latin-1` and `utf-16`.",
+            hint=_other_encoding("utf-16" if data.startswith(_UTF_16) else "cp1252", where),
         ) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
