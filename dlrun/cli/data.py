@@ -19,6 +19,8 @@ dlrun data recipe=digits --json"""
 
 _CLASSES = 20
 """Rows on the screen; the page has them all."""
+_NAMED = 3
+"""Samples named on the screen for each problem."""
 
 
 def data(
@@ -30,8 +32,9 @@ def data(
 ) -> None:
     """Look at a data set before training on it.
 
-    Every sample is read: counts per class, values, missing ones, sizes of pictures, samples that cannot be read, that
-    are there twice, or in both splits; and samples as training will see them. On the screen, and as one page.
+    Every sample is read: counts per class, values, categories, missing ones, sizes of pictures, samples that cannot be
+    read, that are left out, there twice, or in both splits; and samples as training will see them, before they are
+    mixed. On the screen, and as one page.
     """
     import shlex
     from pathlib import Path
@@ -66,6 +69,7 @@ def data(
 
 def _draw(composed: Composed, found: Survey) -> None:
     from dlrun.cli import render
+    from dlrun.data.wording import counted
 
     signature, source = composed.plan.signature, composed.recipe.data.source.kind
     held = composed.plan.validation_samples
@@ -73,25 +77,39 @@ def _draw(composed: Composed, found: Survey) -> None:
     for split in found.splits:
         held_out = f", {held:,} of them held out for validation" if held and split.name == "train" else ""
         render.line()
-        render.line(f"{split.name}: {split.samples:,} samples{held_out}")
+        render.line(f"{split.name}: {counted(split.samples, 'sample')}{held_out}")
         _tables(split)
     render.line()
-    render.notes((*found.notes, *found.problems))
+    render.notes(found.notes)
+    for problem in found.problems:
+        render.notes([problem.text])
+        for name in problem.named[:_NAMED]:
+            render.note(f"      {name}")
+        if problem.named and problem.count > _NAMED:
+            render.note(f"      and {problem.count - _NAMED:,} more: see the page")
     if not found.problems:
-        render.line("nothing was found that needs a look before training")
+        other = "nothing else" if found.notes else "nothing"
+        render.line(f"{other} was found that needs a look before training")
 
 
 def _tables(split: SplitFacts) -> None:
     from dlrun.cli import render
+    from dlrun.data.wording import counted
+    from dlrun.report.data import frequent
 
     if split.classes:
         rows = sorted(split.classes.items(), key=lambda item: -item[1])
         render.table(("class", "samples"), rows[:_CLASSES], right=("samples",))
         if len(rows) > _CLASSES:
-            render.line(f"… and {len(rows) - _CLASSES:,} more classes, the smallest with {rows[-1][1]:,} samples")
+            more = counted(len(rows) - _CLASSES, "more class", "more classes")
+            render.line(f"… and {more}, the smallest with {counted(rows[-1][1], 'sample')}")
     if split.channels:
         columns = ("name", "low", "high", "mean", "std", "missing")
         render.table(columns, [[c[k] for k in columns] for c in split.channels[:_CLASSES]], right=columns[1:])
+    if split.categories:
+        keys = ("name", "categories", "missing", "unknown")
+        found = [(*(c[k] for k in keys), frequent(c)) for c in split.categories[:_CLASSES]]
+        render.table((*keys, "most frequent"), found, right=keys[1:])
     if len(split.sizes) > 1:
         sizes = list(split.sizes.items())[:5]
         render.line("sizes: " + ", ".join(f"{size} ({count:,})" for size, count in sizes))

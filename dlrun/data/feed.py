@@ -18,6 +18,7 @@ from dlrun.data.remote import fetch_files
 from dlrun.data.sampling import order_of, visits
 from dlrun.data.source import Place, Reader, Samples, Source, Split
 from dlrun.data.transforms import fit_chain, is_fitted
+from dlrun.data.wording import counted
 from dlrun.errors import DlrunError
 from dlrun.plan import Plan
 from dlrun.randomness import stream
@@ -256,7 +257,8 @@ class Feed:
         if len(reader) != signature.sizes.get(split, 0):
             raise DlrunError(
                 "data-changed",
-                f"the {split} split has {len(reader)} samples, but had {signature.sizes.get(split, 0)} a moment ago.",
+                f"the {split} split has {counted(len(reader), 'sample')}, but had {signature.sizes.get(split, 0)} a "
+                "moment ago.",
                 path=("data", "source"),
                 hint="Start again when nothing writes to the data.",
             )

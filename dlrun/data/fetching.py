@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+from dlrun.data.beginning import HEAD, first_words
 from dlrun.data.download import digest, fetch_url
 from dlrun.data.remote import RemoteFile, marker_of, name_of, remember, state_of
 from dlrun.errors import DlrunError, RunError
@@ -81,8 +82,8 @@ def _problem(file: RemoteFile, part: Path, sha256: str, path: KeyPath) -> DlrunE
     if file.sha256 is not None and sha256 == file.sha256.lower():
         return None
     with part.open("rb") as arrived:
-        head = arrived.read(4096)
-    what = f"{part.stat().st_size:,} bytes that begin with `{_first_words(head)}`"
+        head = arrived.read(HEAD)
+    what = f"{part.stat().st_size:,} bytes that begin with `{first_words(head)}`"
     is_page = re.match(rb"(\xef\xbb\xbf)?\s*(<!doctype html|<html)", head, re.IGNORECASE) is not None
     if is_page and (file.sha256 is not None or file.unpack or not re.search(r"\.html?$", name_of(file))):
         return DlrunError(
@@ -109,20 +110,6 @@ def _problem(file: RemoteFile, part: Path, sha256: str, path: KeyPath) -> DlrunE
                 hint="Remove `unpack`, or correct the address.",
             )
     return None
-
-
-def _first_words(head: bytes) -> str:
-    """The beginning of a file for people: words without tags, or bytes."""
-    try:
-        text = head.decode("utf-8", "ignore" if len(head) == 4096 else "strict")
-    except UnicodeDecodeError:
-        return head[:8].hex(" ")
-    if re.search(r"[\x00-\x08\x0e-\x1f]", text):
-        return head[:8].hex(" ")
-    if text.lstrip("\ufeff \r\n\t").startswith("<"):
-        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
-    words = " ".join(text.split())
-    return words[:80] + ("…" if len(words) > 80 else "")
 
 
 def _unpack(archive: Path, target: Path, url: str, path: KeyPath) -> None:

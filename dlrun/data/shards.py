@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dlrun.data.beginning import HEAD, first_words
 from dlrun.data.images import SUFFIXES
 from dlrun.data.published import cache_folder
 from dlrun.errors import DlrunError
 from dlrun.files import write_atomic
 
-_FORM = 2
+_FORM = 3
 """Changes whenever an index means something else."""
 _PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _TAR = slice(257, 262)
@@ -90,7 +91,7 @@ def indexed(path: Path, key: str) -> Shard:
         key: Field of a ``.json`` member that holds the label.
 
     Raises:
-        DlrunError: ``compressed-shard``, ``unreadable-file`` or ``corrupt-file``.
+        DlrunError: ``compressed-shard``, ``not-a-tar`` or ``unreadable-file``.
     """
     try:
         status = path.stat()
@@ -163,6 +164,14 @@ def _read(path: Path, key: str) -> Shard:
                 path=("data", "source"),
                 hint="Decompress it, e.g. with `gunzip`; images in it are compressed anyway.",
             )
+        if not _begins_as_tar(head):
+            file.seek(0)
+            raise DlrunError(
+                "not-a-tar",
+                f"`{path}` is no tar file: it begins with `{first_words(file.read(HEAD))}`.",
+                path=("data", "source"),
+                hint="Put the shard in its place; what is here may be the page of a site that wanted a login.",
+            )
         for name, members in _samples(file, faults):
             image = next((m for e, m in members.items() if f".{e}" in SUFFIXES), None)
             label = _label(file, members, key, name, faults)
@@ -183,6 +192,19 @@ def _read(path: Path, key: str) -> Shard:
         tuple(numbers),
         dict(faults),
     )
+
+
+def _begins_as_tar(head: bytes) -> bool:
+    """Whether the first block is that of a tar file, perhaps of a damaged one or one cut short."""
+    if head[_TAR] == b"ustar" or not head.strip(b"\0"):
+        return True
+    if len(head) < tarfile.BLOCKSIZE:  # a member's name, zeros behind it
+        return b"\0" in head and not head[head.index(b"\0") : 100].strip(b"\0")
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _samples(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:

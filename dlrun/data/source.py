@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
@@ -97,7 +97,8 @@ class Reader(Protocol):
         """Stored samples: rows int64 (n,) -> (n, *input.shape).
 
         Where samples have names of their own, such as files, there is also ``name(row: int) -> str``; where they are
-        pictures in files, ``encoded(row: int) -> bytes`` gives a file as it is.
+        pictures in files, ``encoded(row: int) -> bytes`` gives a file as it is. What was left out of the split may
+        stand in ``left_out``, as in ``Samples``.
         """
         ...
 
@@ -109,10 +110,14 @@ class Samples:
     Args:
         x: (N, *input.shape) of ``stored_dtype``.
         y: (N, *target.shape), int64 or float32.
+        left_out: What was left out of the split, each with the reason.
+        unknown: How many values of each column of categories training did not know.
     """
 
     x: np.ndarray
     y: np.ndarray
+    left_out: Sequence[str] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)

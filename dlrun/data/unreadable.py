@@ -6,7 +6,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from dlrun.files import write_atomic
 _RULES = b"1"
 """Changes whenever other files count as readable than before."""
 _BLOCK, _TOLD = 20_000, 500
-_NAMED = 3
+NAMED = 3
+"""How many files a note names."""
 _log = logging.getLogger(__name__)
 
 
@@ -74,10 +75,19 @@ def said(files: Files, sound: np.ndarray, split: str) -> tuple[str, ...]:
     bad = np.flatnonzero(~sound)
     if not len(bad):
         return ()
-    paths = [files.path(int(i)) for i in bad[:_NAMED]]
-    listed = ", ".join(f"`{p}` ({why_unreadable(p) or 'readable again'})" for p in paths)
-    more = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
-    return (f"{len(bad):,} of {len(files):,} {split} images are left out as unreadable: {listed}{more}.",)
+    listed = ", ".join(f"`{p}` ({_why(p)})" for p in (files.path(int(i)) for i in bad[:NAMED]))
+    more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
+    are = "is" if len(bad) == 1 else "are"
+    return (f"{len(bad):,} of {len(files):,} {split} images {are} left out as unreadable: {listed}{more}.",)
+
+
+def named(paths: Sequence[str]) -> list[str]:
+    """Every file that is left out, with the reason."""
+    return [f"`{path}`: {_why(path)}" for path in paths]
+
+
+def _why(path: str) -> str:
+    return why_unreadable(path) or "readable again"
 
 
 def _key(path: str) -> int:

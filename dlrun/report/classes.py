@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.data.wording import counted
 from dlrun.metrics.calibration import CalibrationError, LogLikelihood, Reliability, confidences
 from dlrun.metrics.confusion import Confusion, predicted
 from dlrun.metrics.metric import Metric, metrics
@@ -233,8 +234,12 @@ class Classes:
             [f"{self.names[label]} taken for {self.names[guess]}", f"confidence {percent(float(score))}"]
             for _, score, (label, guess) in found
         ]
-        said = f"{total:,} of {int(self.matrix.sum()):,} samples are predicted wrong; "
-        said += f"the {len(found)} that the model was surest of:" if len(found) < total else "the surest come first:"
+        whole = counted(int(self.matrix.sum()), "sample")
+        if total == 1:
+            said = f"1 of {whole} is predicted wrong."
+        else:
+            order = f"the {len(found)} that the model was surest of" if len(found) < total else "the surest come first"
+            said = f"{total:,} of {whole} are predicted wrong; {order}:"
         return [
             page.heading("Most confident mistakes"),
             page.paragraph(said),

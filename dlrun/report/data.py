@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,23 @@ import numpy as np
 
 from dlrun.data.feed import Feed
 from dlrun.data.survey import SplitFacts, Survey, name_of
+from dlrun.data.wording import counted
 from dlrun.errors import DlrunError, RunError
 from dlrun.files import write_folder, write_synced
 from dlrun.plan import Plan
 from dlrun.report import page
 from dlrun.report.image import are_images, thumbnail
-from dlrun.report.text import cells, percent
+from dlrun.report.text import cells, percent, shortened
 
 SHOWN = 24
 """Samples on the page."""
+_LONG = 20
+"""Rows of a table that is folded when it has more."""
 
 
 def as_values(found: Survey) -> dict[str, Any]:
     """A survey, JSON-ready: what is not finite is null."""
-    values = {**dataclasses.asdict(found), "problems": found.problems}
+    values = {**dataclasses.asdict(found), "problems": [p.text for p in found.problems]}
     for split in values["splits"]:
         for channel in split["channels"]:
             channel.update({k: None for k, v in channel.items() if isinstance(v, float) and not np.isfinite(v)})
@@ -73,28 +76,40 @@ def _head(plan: Plan, found: Survey) -> str:
     signature, source = plan.signature, plan.recipe.data.source.kind
     counts = ", ".join(f"{s.samples:,} {s.name}" for s in found.splits)
     held = f", {plan.validation_samples:,} of them held out for validation" if plan.validation_samples else ""
-    classes = f", {signature.classes:,} classes" if signature.classes is not None else ""
+    classes = f", {counted(signature.classes, 'class', 'classes')}" if signature.classes is not None else ""
     said = f"`{source}`: samples {signature.input}{classes}; {counts}{held}."
-    return "".join(page.paragraph(text) for text in (said, *found.notes))
+    return page.paragraph(said)
 
 
 def _problems(found: Survey) -> list[str]:
     parts = [page.heading("Worth a look before training")]
-    parts += [page.paragraph(text) for text in found.problems] or [page.paragraph("Nothing was found.")]
-    named: list[tuple[str, Sequence[Sequence[str]]]] = []
+    said = [*found.notes, *(problem.text for problem in found.problems)]
+    parts += [page.paragraph(text) for text in said or ["Nothing was found."]]
     for s in found.splits:
-        named.append((f"{s.name}: cannot be read", [[text] for text in s.unreadable_named]))
-        named.append((f"{s.name}: equal samples", s.duplicates_named))
-    named.append(("test samples that are also training samples", found.overlap_named))
-    for caption, rows in named:
-        if rows:
-            columns = ("problem",) if len(rows[0]) == 1 else ("sample", "equal to")
-            parts.append(page.table(caption, columns, rows, words=columns))
-    return parts
+        parts += _named(f"{s.name}: left out", len(s.left_out), [[text] for text in s.left_out])
+        parts += _named(f"{s.name}: cannot be read", s.unreadable, [[text] for text in s.unreadable_named])
+        parts += _named(f"{s.name}: equal samples", s.duplicates, s.duplicates_named)
+        parts += _named(f"{s.name}: equal samples with different labels", s.conflicts, s.conflicts_named)
+    return [*parts, *_named("test samples that are also training samples", found.overlap, found.overlap_named)]
+
+
+def _named(caption: str, count: int, rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table of samples, folded where it is long."""
+    if not rows:
+        return []
+    columns = ("problem",) if len(rows[0]) == 1 else ("sample", "equal to")
+    caption += f", the first {len(rows):,} of {count:,}" if count > len(rows) else ""
+    table = page.table(caption, columns, rows, words=columns)
+    return [page.folded(f"{caption} ({len(rows):,})", table) if len(rows) > _LONG else table]
+
+
+def frequent(column: Mapping[str, Any]) -> str:
+    """The most frequent categories of a column: ``Paris 12, Bern 9``."""
+    return ", ".join(f"{shortened(name, 12)} {count:,}" for name, count in column["frequent"].items())
 
 
 def _split(facts: SplitFacts) -> list[str]:
-    parts = [page.heading(f"{facts.name}: {facts.samples:,} samples")]
+    parts = [page.heading(f"{facts.name}: {counted(facts.samples, 'sample')}")]
     tables = []
     if facts.classes:
         whole = max(1, sum(facts.classes.values()))
@@ -104,6 +119,11 @@ def _split(facts: SplitFacts) -> list[str]:
         columns = ("name", "low", "high", "mean", "std", "missing")
         rows = [[c[k] for k in columns] for c in facts.channels]
         tables.append(page.table("Values as stored", columns, rows, words=("name",)))
+    if facts.categories:
+        keys = ("name", "categories", "missing", "unknown")
+        rows = [[*(c[k] for k in keys), frequent(c)] for c in facts.categories]
+        shown = (*keys, "most frequent")
+        tables.append(page.table("Columns of categories", shown, rows, words=("name", "most frequent")))
     if facts.sizes:
         rows = [[size, count] for size, count in list(facts.sizes.items())[:20]]
         tables.append(page.table("Sizes of the pictures", ("width x height", "pictures"), rows, words=()))
@@ -133,7 +153,8 @@ def _samples(plan: Plan, feed: Feed) -> list[str]:
             values = "\n".join(cells(signature.columns, x)) if signature.columns else _values(x)
             cards.append(page.value_card(values, lines))
     how = ", ".join(f"`{a.kind}`" for a in plan.recipe.data.augment if not a.mixes)
-    said = f"The first {len(cards)} samples of epoch 1" + (f", after {how}." if how else ".")
+    first = "The first sample" if len(cards) == 1 else f"The first {len(cards)} samples"
+    said = f"{first} of epoch 1" + (f", after {how}." if how else ".")
     return [page.heading("Samples"), page.paragraph(said), page.samples(cards)]
 
 

@@ -129,11 +129,12 @@ class Numbers:
             [f"off by {number(float(score))}", f"true {_values(y)}", f"predicted {_values(x)}"]
             for _, score, (y, x) in found
         ]
+        first = "The sample" if len(found) == 1 else f"The {len(found)} samples"
         said = "" if self._outputs == 1 else " Off by: the root mean square over outputs."
         return [
             *parts,
             page.heading("Largest errors"),
-            page.paragraph(f"The {len(found)} samples with the largest errors.{said}"),
+            page.paragraph(f"{first} with the largest errors.{said}"),
             shown.cards(self.largest.positions, lines),
         ]
 

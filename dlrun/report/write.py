@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from dlrun.data.feed import Feed, Part
+from dlrun.data.wording import counted
 from dlrun.errors import RunError
 from dlrun.files import json_bytes, write_folder, write_synced
 from dlrun.metrics.regression import NumberMetric
@@ -158,8 +159,9 @@ def _head(
     facts: Mapping[str, Any], metrics: Mapping[str, Any], undefined: Mapping[str, str], found: Findings | None
 ) -> list[str]:
     """What was evaluated, and the headline figures."""
-    samples = f"{facts['samples']:,}" + (f" of {facts['of']:,}" if facts["samples"] < facts["of"] else "")
-    said = f"{samples} samples of the {facts['split']} split on {facts['backend']}. Run: {facts['run']}"
+    part = f"{facts['samples']:,} of " if facts["samples"] < facts["of"] else ""
+    samples = part + counted(facts["of"], "sample")
+    said = f"{samples} of the {facts['split']} split on {facts['backend']}. Run: {facts['run']}"
     values = {k: v for k, v in metrics.items() if v is None or isinstance(v, int | float)}
     parts = [page.paragraph(said, soft=True)]
     tables = [page.table("The recipe's loss and metrics.", ("metric", "value"), values.items(), ("metric",))]

@@ -18,6 +18,9 @@ from dlrun.plan import Plan
 from dlrun.run.evaluate import load_model
 from dlrun.tasks.task import Answer, task_of
 
+WRITTEN = ("delimiter", "encoding", "decimal", "format", "missing", "header")
+"""Fields of a source that say how files are written; overridden, they are about the files to predict."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -65,7 +68,8 @@ def predict(
     Args:
         target: Run directory or checkpoint folder.
         inputs: Files and folders.
-        overrides: Such as ``backend=tensorflow``.
+        overrides: Such as ``backend=tensorflow``; ``data.source.delimiter=;`` and others of ``WRITTEN`` are about the
+            files to predict, which may be written in another way than those of the training data.
         unread: Gets the error of each file that cannot be read; the others are predicted. Without it, or where
             no file can be read, these errors are raised.
         notes: Gets what a user should know of the files; one sentence each.
@@ -74,7 +78,7 @@ def predict(
         DlrunError: ``nothing-to-predict``, ``no-input``, ``unreadable-image``, and as for loading the model.
     """
     files = find_inputs(inputs)
-    model = load_model(target, overrides, read_data=any(o.startswith("data.source") for o in overrides))
+    model = load_model(target, overrides, read_data=any(map(_of_training, overrides)))
     run, plan = model.run, model.plan
     task = task_of(plan.recipe.task)
     if task.pictures:
@@ -106,6 +110,12 @@ def predict(
     if notes is not None:
         notes += unknown_told(unknown)
     return predictions
+
+
+def _of_training(override: str) -> bool:
+    """Whether an override may change what is known of the training data, so that these are looked at."""
+    key = override.lstrip("+~").partition("=")[0].strip()
+    return key.startswith("data.source") and key.removeprefix("data.source.") not in WRITTEN
 
 
 def _read(

@@ -109,7 +109,7 @@ def test_missing_values_of_a_table_are_told_by_column(run, tmp_path):
     (tmp_path / "table.yaml").write_text(TABLE)
     found = survey(run, "table.yaml", "data.batch_size=8")
     (train,) = found["splits"]
-    assert {c["name"]: c["missing"] for c in train["channels"]} == {"a": 0, "b": 8, "c": 0, "same": 0}
+    assert {c["name"]: c["missing"] for c in train["channels"]} == {"a": 0, "b": 8, "same": 0}
     assert any("`b`" in p and "missing" in p for p in found["problems"])
     assert any("`same`" in p and "same value" in p for p in found["problems"])
     assert "b: nan" in Path(found["page"]).read_text() or "b: " in Path(found["page"]).read_text()
@@ -137,3 +137,58 @@ def test_a_folder_that_cannot_be_written_is_named(run, tmp_path):
     (tmp_path / "taken").write_text("a file")
     code, _, err = run("data", "pictures.yaml", "--out", "taken/page", "-q")
     assert code == 1 and err.startswith("cannot-write: ") and "taken" in err
+
+
+def test_columns_of_categories_are_counted_by_category(run, tmp_path):
+    rows = [f"{'' if i < 3 else 'Bern' if i < 30 else 'Łódź'},u{i % 4},{i % 7},{'yn'[i % 2]}" for i in range(40)]
+    (tmp_path / "train.csv").write_text("\n".join(["city,user,a,left", *rows]) + "\n")
+    (tmp_path / "test.csv").write_text("city,user,a,left\n,,1,y\nRom,u1,2,n\nBern,u2\nRom,u1\nBern,u9,3,y\n")
+    source = "train.csv, test: test.csv, bad_rows: skip, columns: {user: {hash: 9}}"
+    (tmp_path / "table.yaml").write_text(TABLE.replace("train.csv", source))
+    found = survey(run, "table.yaml", "data.batch_size=8")
+    train, test = found["splits"]
+    city, user = train["categories"]
+    common = {"name": "city", "categories": 2, "unknown": 0, "missing": 3}
+    assert city == {**common, "frequent": {"Bern": 27, "Łódź": 10}}
+    assert (user["categories"], sum(user["frequent"].values())) == (9, 40)
+    assert all(name.startswith("#") for name in user["frequent"])
+    assert [(c["missing"], c["unknown"]) for c in test["categories"]] == [(1, 1), (1, 0)]
+    assert [c["name"] for c in train["channels"]] == ["a"]
+    assert "values of `train` are missing in `city`." in found["problems"]
+    assert test["left_out"] == ["`test.csv:4`: it has 2 values, not 4", "`test.csv:5`: it has 2 values, not 4"]
+    assert any(note.endswith("not 4; `dlrun data` names all of them.") for note in found["notes"])
+    _, out, _ = run("data", "table.yaml", "data.batch_size=8", "-q")
+    page = Path(found["page"]).read_text(encoding="utf-8")
+    assert "Bern 27, Łódź 10" in out and "Bern 27, Łódź 10" in page and "`test.csv:5`: it has 2 values" in page
+
+
+def test_the_screen_names_three_of_each_problem(run, tmp_path):
+    place = tmp_path / "pictures/train/кошка"
+    for i in range(5):
+        (place / f"{i:02}.png").write_text("no picture")
+    shutil.copy(place / "10.png", place / "90.png")
+    code, _, err = run("data", "pictures.yaml", "-q")
+    assert code == 0
+    for said in ("5 samples of `train` cannot", "00.png` is not", "01.png", "02.png", "and 2 more: see the page"):
+        assert said in err
+    assert "03.png" not in err and "1 sample of `train` is equal to another one" in err
+    assert "90.png` equals `pictures/train/кошка/10.png`" in err
+
+
+def test_all_files_that_are_left_out_are_named(run, tmp_path):
+    for i in range(5):
+        (tmp_path / f"pictures/train/кошка/{i:02}.png").write_text("no picture")
+    found = survey(run, "pictures.yaml", "data.source.unreadable=skip")
+    assert found["notes"][0].endswith(" and 2 more; `dlrun data` names all of them.")
+    assert [text.split("`")[1][-6:] for text in found["splits"][0]["left_out"]] == [f"{i:02}.png" for i in range(5)]
+    assert "04.png`: it has no known image format" in Path(found["page"]).read_text(encoding="utf-8")
+    _, out, _ = run("data", "pictures.yaml", "-q", "data.source.unreadable=skip")
+    assert "nothing else was found" in out
+
+
+def test_classes_that_look_alike_are_told(run, tmp_path):
+    rows = [f"{i},{('New York', 'new  york', 'Rom')[i % 3]}" for i in range(40)]
+    (tmp_path / "train.csv").write_text("\n".join(["a,left", *rows]) + "\n")
+    (tmp_path / "table.yaml").write_text(TABLE)
+    found = survey(run, "table.yaml", "data.batch_size=8")
+    assert found["problems"] == ["the classes `New York`, `new  york` differ only in case or blanks."]

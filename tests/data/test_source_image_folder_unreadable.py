@@ -75,7 +75,7 @@ def test_skip_leaves_out_counts_and_names(root: Path) -> None:
     assert signature.notes == (
         f"3 of 12 train images are left out as unreadable: `{a / '1.png'}` (the file is empty), "
         f"`{a / '3.png'}` (it has no known image format), `{a / '5.png'}` (it has no known image format).",
-        f"1 of 12 test images are left out as unreadable: `{root / 'test' / 'b' / '2.png'}` (image file is truncated).",
+        f"1 of 12 test images is left out as unreadable: `{root / 'test' / 'b' / '2.png'}` (image file is truncated).",
     )
     samples = source.load("train", Place(str(root)))
     assert samples.y.tolist() == [0] * 3 + [1] * 6

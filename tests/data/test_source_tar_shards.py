@@ -202,15 +202,15 @@ def test_labels_by_name(root: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ([("b.png", png(9))], "1 samples without a label (`.cls` or `.json`)"),
-        ([("b.cls", b"1")], "1 samples without an image"),
-        ([("b.png", png(9)), ("b.json", b'{"class": 1}')], "1 `.json` members without `label`"),
-        ([("b.png", png(9)), ("b.json", b"{")], "1 `.cls` or `.json` members that cannot be read"),
-        ([("b.png", png(9)), ("b.json", b"[1]")], "1 `.cls` or `.json` members that cannot be read"),
-        ([("b.png", png(9)), ("b.cls", b"\xff")], "1 `.cls` or `.json` members that cannot be read"),
+        ([("b.png", png(9))], "1 sample without a label (`.cls` or `.json`)"),
+        ([("b.cls", b"1")], "1 sample without an image"),
+        ([("b.png", png(9)), ("b.json", b'{"class": 1}')], "1 `.json` member without `label`"),
+        ([("b.png", png(9)), ("b.json", b"{")], "1 `.cls` or `.json` member that cannot be read"),
+        ([("b.png", png(9)), ("b.json", b"[1]")], "1 `.cls` or `.json` member that cannot be read"),
+        ([("b.png", png(9)), ("b.cls", b"\xff")], "1 `.cls` or `.json` member that cannot be read"),
         ([("b.png", png(9)), ("b.json", b'{"label": 1.5}')], "whose `label` is neither a number nor text"),
-        ([("b.png", png(9)), ("b.cls", b"0"), ("b.CLS", b"1")], "1 samples with more than one `.cls` member"),
-        ([("b.png", png(8)), ("b.png", png(9)), ("b.cls", b"0")], "1 samples with more than one `.png` member"),
+        ([("b.png", png(9)), ("b.cls", b"0"), ("b.CLS", b"1")], "1 sample with more than one `.cls` member"),
+        ([("b.png", png(8)), ("b.png", png(9)), ("b.cls", b"0")], "1 sample with more than one `.png` member"),
     ],
 )
 def test_incomplete_samples(root: Path, members: Members, words: str) -> None:
@@ -241,7 +241,7 @@ def test_a_shard_cut_short(root: Path, left: int) -> None:
     path.write_bytes(data[:left])
     error = error_of(root)
     assert error.code == "incomplete-shard"
-    assert f"1 files cut off or damaged: in `{path}` after byte " in error.message
+    assert f"1 file cut off or damaged: in `{path}` after byte " in error.message
     assert f" of {left:,}." in error.message
     reader = source(unreadable="skip").open("train", Place(str(root)))
     assert len(reader) == 21 + max(0, left // 2048), "a sample takes 2 KiB"
@@ -310,3 +310,32 @@ def test_an_index_is_small(root: Path) -> None:
     shard = indexed(root / "many.tar", "label")
     assert len(shard.offset) == 3000
     assert shard.offset.nbytes + shard.size.nbytes + shard.label.nbytes == 3000 * 20
+
+
+PAGE = b"<!doctype html><title>Log in</title><p>Please log in to go on." + b" " * 600
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (PAGE, "`Log in Please log in to go on.`"),
+        (PAGE[:62], "`Log in"),
+        (png(3, (90, 90)), "`89 50 4e 47 0d 0a 1a 0a`"),
+    ],
+)
+def test_what_is_no_tar_file_is_refused_whatever_the_policy(root: Path, data: bytes, words: str) -> None:
+    path = root / "train-01.tar"
+    path.write_bytes(data)
+    for unreadable in ("stop", "skip"):
+        error = error_of(root, unreadable=unreadable)
+        assert (error.code, error.path) == ("not-a-tar", ("data", "source"))
+        assert error.message.startswith(f"`{path}` is no tar file: it begins with {words}")
+        assert "skip" not in (error.hint or "")
+
+
+def test_a_damaged_first_header_is_damage(root: Path) -> None:
+    path = root / "train-01.tar"
+    data = bytearray(path.read_bytes())
+    data[:100] = b"?" * 100
+    path.write_bytes(data)
+    assert error_of(root).code == "incomplete-shard"

@@ -184,3 +184,54 @@ def test_a_test_file_with_mistakes(tmp_path: Path) -> None:
     error = error_of(tmp_path, GOOD, test=str(tmp_path / "b.csv"))
     assert (error.code, error.path) == ("unknown-class", ("data", "source", "test"))
     assert "the class `5` at `b.csv:3`." in error.message
+
+
+OTHER_MARK = "age;job;y\n" + "".join(f"{i % 7},{i % 10};x{i % 3};{i % 2}\n" for i in range(40))
+
+
+@pytest.mark.parametrize("values", [OTHER_MARK, OTHER_MARK.replace("6,6;", "six;")])
+def test_numbers_under_the_other_decimal_mark(tmp_path: Path, values: str) -> None:
+    error = error_of(tmp_path, values, delimiter=";")
+    assert (error.code, error.path) == ("wrong-decimal", ("data", "source", "columns", "age"))
+    assert "a.csv` has numbers with `,` as the decimal mark in the column `age`: `a.csv:2` has `0,0`." in error.message
+    assert error.hint == 'Write `decimal: ","`; `age: category` keeps the texts.'
+    error = error_of(tmp_path, values.replace(",", "."), delimiter=";", decimal=",")
+    assert error.code == "wrong-decimal" and (error.hint or "").startswith('Write `decimal: "."`;')
+    source = table(tmp_path, values, delimiter=";", columns={"age": "category"})
+    assert source.signature(Place()).columns[0].ids > 30
+
+
+def test_a_target_under_the_other_decimal_mark(tmp_path: Path) -> None:
+    text = "a;y\n" + "".join(f"{i};{i},5\n" for i in range(9))
+    error = error_of(tmp_path, text, delimiter=";")
+    assert (error.code, error.path) == ("wrong-decimal", ("data", "source", "target"))
+    assert error.hint == 'Write `decimal: ","`; `target_type: class` keeps the texts.'
+    assert table(tmp_path, text, delimiter=";", target_type="class").signature(Place()).classes == 9
+
+
+def test_marks_that_may_separate_thousands_are_told(tmp_path: Path) -> None:
+    text = "a;y\n" + "".join(f"{i},500;{i % 2}\n" for i in range(1, 9))
+    hint = error_of(tmp_path, text, delimiter=";").hint or ""
+    assert hint.endswith(" Where `,` separates thousands, take it out of the file instead.")
+
+
+def test_the_other_mark_in_a_column_of_numbers_is_told_with_the_row(tmp_path: Path) -> None:
+    error = error_of(tmp_path, OTHER_MARK, delimiter=";", columns={"age": "number"})
+    assert "`a.csv:2`: `age` is `0,0`, not a number whose decimal mark is `.`;" in error.message
+
+
+def test_whole_numbers_with_a_few_texts_have_no_decimal_mark(tmp_path: Path) -> None:
+    assert error_of(tmp_path, MANY + "n.a.,x1,0\n").code == "mixed-column"
+
+
+@pytest.mark.parametrize("setting", [{"delimiter": ";"}, {"header": ("a", "y")}])
+def test_settings_of_text_that_no_file_has_use_for(tmp_path: Path, setting: Any) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "y": 0}\n{"a": 2, "y": 1}\n')
+    train, (name,) = str(tmp_path / "a.jsonl"), setting
+    error = error_of(tmp_path, GOOD, train=train, **setting)
+    assert (error.code, error.path) == ("wrong-source", ("data", "source", name))
+    assert error.message == f"`{name}` says nothing of `json_lines`, which has names and no delimiters."
+    assert error.hint == f"Remove `{name}`."
+    written = GOOD.replace(",", ";") if name == "delimiter" else "1,0\n2,1\n"
+    both = table(tmp_path, written, test=train, columns={"b": "skip"} if name == "delimiter" else {}, **setting)
+    assert both.signature(Place()).sizes["test"] == 2, "the file for training has use for it"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dlrun.config import compose, dump
-from dlrun.errors import DlrunErrors
+from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.export import FORMATS, export
 from dlrun.run.evaluate import evaluate
 from dlrun.run.predict import predict
@@ -163,3 +163,60 @@ def test_rows_left_out_are_told(tmp_path: Path) -> None:
         "data: {batch_size: 1, source: {name: table, train: a.csv, target: y, bad_rows: skip}}\n"
     )
     assert compose(["recipe=./r.yaml"]).notes == ("`a.csv`: 1 bad row is left out; `a.csv:4`: it has 1 value, not 2.",)
+
+
+@pytest.fixture(scope="module")
+def run_of_semicolons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a file with semicolons, which is gone."""
+    place = tmp_path_factory.mktemp("run")
+    rows = "".join(f"{i / 2};{'Łódź' if i % 2 else 'Bern'};{'yes' if i % 3 else 'no'}\n" for i in range(40))
+    (place / "a.csv").write_text("a;city;y\n" + rows)
+    (place / "r.yaml").write_text(
+        "task: tabular_classification\nmodel: {layers: [dense]}\noptimizer: sgd\ntrain: {epochs: 1}\n"
+        "data: {batch_size: 8, preprocess: [normalize], source: "
+        f"{{name: table, train: {place / 'a.csv'}, target: y, delimiter: ';'}}}}\n"
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(place)
+        run: Path = run_of("./r.yaml", "torch").directory.absolute()
+    (place / "a.csv").unlink()
+    return run
+
+
+def test_files_to_predict_may_be_written_in_another_way(tmp_path: Path, run_of_semicolons: Path) -> None:
+    def answers(name: str, *settings: str) -> list[Any]:
+        overrides = [f"data.source.{setting}" for setting in settings]
+        return [p.answer for p in predict(run_of_semicolons, [tmp_path / name], overrides=overrides)]
+
+    (tmp_path / "same.csv").write_text("a;city\n2.5;Łódź\n")
+    (tmp_path / "comma.csv").write_text("a,city\n2.5,Łódź\n")
+    (tmp_path / "tab.txt").write_bytes("2,5\tŁódź\n2,5\t-\n".encode("utf-16"))
+    wanted = answers("same.csv")
+    assert answers("comma.csv", 'delimiter=","') == wanted
+    other = ("format=tsv", "delimiter=\\t", "encoding=utf-16", 'decimal=","', "header=[a,city]", "missing=[-]")
+    assert answers("tab.txt", *other)[:1] == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "settings", "hint"),
+    [
+        (
+            "comma.csv",
+            b"a,city\n2.5,Bern\n",
+            [],
+            "Its one column is called `a,city`: add `'data.source.delimiter=\",\"'` to the command.",
+        ),
+        ("latin.csv", "a;city\n2.5;Zürich\n".encode("cp1252"), [], "add `data.source.encoding=cp1252` to the command."),
+        ("wide.csv", "a;city\n2.5;Bern\n".encode("utf-16-le"), [], "add `data.source.encoding=utf-16` to the command."),
+        ("marked.csv", "a;city\n2.5;Bern\n".encode("utf-16"), [], "add `data.source.encoding=utf-16` to the command."),
+        ("same.txt", b"a;city\n2.5;Bern\n", [], "add `data.source.format=csv` to the command"),
+        ("same.csv", b"a;city\n2.5;Bern\n", ["delimiter='::'"], "Write e.g."),
+    ],
+)
+def test_what_helps_with_files_to_predict(
+    tmp_path: Path, run_of_semicolons: Path, name: str, data: bytes, settings: list[str], hint: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DlrunError) as caught:
+        predict(run_of_semicolons, [tmp_path / name], overrides=[f"data.source.{setting}" for setting in settings])
+    assert hint in (caught.value.hint or "")

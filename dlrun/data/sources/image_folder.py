@@ -16,6 +16,7 @@ from dlrun.data.listing import Files, Names
 from dlrun.data.locate import locate
 from dlrun.data.pictures import Pictures
 from dlrun.data.source import Place, Reader, Signature, Split, sources
+from dlrun.data.unreadable import NAMED, named, readable, said
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
@@ -40,10 +41,10 @@ class ImageFolder(Pictures):
 
     def signature(self, place: Place) -> Signature:
         train = self._listed("train", place)
-        sizes, notes = {"train": len(train.files)}, train.notes
+        sizes, notes = {"train": len(train.files)}, train.told
         if self.test is not None:
             test = self._listed("test", place)
-            notes += test.notes
+            notes += test.told
             if len(test.files):
                 sizes["test"] = len(test.files)
         return Signature(
@@ -58,7 +59,7 @@ class ImageFolder(Pictures):
 
     def open(self, split: Split, place: Place) -> Reader:
         listed = self._listed(split, place)
-        return _ImageFiles(listed.files, listed.y, self.shape, self.fit)
+        return _ImageFiles(listed, self.shape, self.fit)
 
     def _listed(self, split: Split, place: Place) -> _Listed:
         names = None if place.known is None else place.known.class_names
@@ -82,10 +83,9 @@ class ImageFolder(Pictures):
         """Without what cannot be decoded, if the recipe says so."""
         if self.unreadable == "stop":
             return listed
-        from dlrun.data.unreadable import readable, said
-
         sound = readable(listed.files, folder)
-        return _Listed(listed.classes, listed.ids, listed.files.kept(sound), said(listed.files, sound, split))
+        lost, notes = listed.files.kept(~sound), said(listed.files, sound, split)
+        return _Listed(listed.classes, listed.ids, listed.files.kept(sound), notes, lost)
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,25 @@ class _Listed:
         ids: Class id of each folder of ``files``.
         files: The images.
         notes: On images left out.
+        lost: These images.
     """
 
     classes: tuple[str, ...]
     ids: tuple[int, ...]
     files: Files
     notes: tuple[str, ...] = ()
+    lost: Files | None = None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The notes, and where to see what they leave unsaid."""
+        more = "; `dlrun data` names all of them." if len(self.left_out) > NAMED else "."
+        return tuple(note.removesuffix(".") + more for note in self.notes)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Path of each image that is left out."""
+        return [] if self.lost is None else [self.lost.path(i) for i in range(len(self.lost))]
 
     @property
     def y(self) -> np.ndarray:
@@ -113,14 +126,20 @@ class _Listed:
 class _ImageFiles:
     """Images decoded when taken."""
 
-    def __init__(self, files: Files, y: np.ndarray, shape: tuple[int, int, int], fit: Fit) -> None:
-        self.files = files
-        self.y = y
+    def __init__(self, listed: _Listed, shape: tuple[int, int, int], fit: Fit) -> None:
+        self.files = listed.files
+        self.y = listed.y
+        self._lost = listed.left_out
         self.shape = shape
         self.fit = fit
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Each file that is left out, with the reason."""
+        return named(self._lost)
 
     def name(self, row: int) -> str:
         """Path of a sample's file."""

@@ -14,6 +14,7 @@ from annotated_types import Gt
 from dlrun.data.locate import locate
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
 from dlrun.data.tables.encode import Encoded, unknown_told
+from dlrun.data.tables.files import format_of
 from dlrun.data.tables.reading import read_files, samples_of, scheme_of
 from dlrun.data.tables.rows import MISSING, Format, Options
 from dlrun.data.tables.rows import place as place_of
@@ -45,9 +46,9 @@ class Table(Source):
         columns: Type of a column by its name: `number`, `category`, `skip`, or `{hash: n}` for a category whose id is
             a hash from 1 to n, with no list of categories.
         format: `csv`, `tsv`, `json_lines` or `parquet`, where the files' endings do not say it.
-        delimiter: The character between values; a comma in CSV, a tab (`\\t`) in TSV.
+        delimiter: The character between values; a comma in CSV, a tab (`\\t`) in TSV. JSON lines and Parquet have none.
         encoding: Of text files.
-        header: Names of the columns, where the files' first line does not hold them.
+        header: Names of the columns, where the first line of CSV or TSV files does not hold them.
         missing: Texts that stand for a missing value.
         decimal: The decimal mark.
         bad_rows: `stop` at rows that cannot be read (too many values, a text in a column of numbers, no target), or
@@ -89,8 +90,12 @@ class Table(Source):
     def load(self, split: Split, place: Place) -> Samples:
         if split == "test" and self.test is None:
             raise DlrunError("missing-split", "`data.source.test` names no file.", path=("data", "source", "test"))
-        found = self._split(split, place, self._scheme(place))
-        return Samples(found.x, found.y)
+        found, path = self._split(split, place, self._scheme(place)), self._path(split, place)
+        unknown = Counter[str]()
+        for (column, _), count in found.unknown.items():
+            unknown[column] += count
+        left_out = [f"`{place_of(path, row)}`: {found.skipped[row]}" for row in sorted(found.skipped)]
+        return Samples(found.x, found.y, left_out, unknown)
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
         """Rows of files of the same kinds, one file after the other; the target may be absent, columns may come in
@@ -98,6 +103,7 @@ class Table(Source):
         return self.read_counted(files, signature)[0]
 
     def read_counted(self, files: Sequence[Path], signature: Signature) -> tuple[np.ndarray, Counter[tuple[str, str]]]:
+        self._check()
         return read_files(files, signature, self._options(), self.target)
 
     def _notes(self, reads: dict[Split, tuple[Path, Encoded]]) -> tuple[str, ...]:
@@ -107,7 +113,8 @@ class Table(Source):
             if read.skipped:
                 first = min(read.skipped)
                 what = "1 bad row is" if len(read.skipped) == 1 else f"{len(read.skipped):,} bad rows are"
-                found.append(f"`{path}`: {what} left out; `{place_of(path, first)}`: {read.skipped[first]}.")
+                more = "; `dlrun data` names all of them" if len(read.skipped) > 1 else ""
+                found.append(f"`{path}`: {what} left out; `{place_of(path, first)}`: {read.skipped[first]}{more}.")
             found += [f"`{path}`: {said}" for said in unknown_told(read.unknown)]
         return tuple(found)
 
@@ -115,6 +122,7 @@ class Table(Source):
         self._check()
         if place.known is not None and place.known.columns:
             return known_scheme(place.known, self.target)
+        self._check_used()
         path = self._path("train", place)
         target = Target(self.target, self.target_type, self.classes)
         kinds: Kinds = self.columns
@@ -131,6 +139,14 @@ class Table(Source):
     def _options(self) -> Options:
         delimiter = {r"\t": "\t"}.get(self.delimiter or "", self.delimiter)
         return Options(self.format, delimiter, self.encoding, self.header, self.missing, self.decimal, self.bad_rows)
+
+    def _check_used(self) -> None:
+        """Raise for settings of text that none of the files has use for; those to predict may be others."""
+        kinds = [self.format or format_of(name) for name in (self.train, self.test) if name is not None]
+        for name, value in (("delimiter", self.delimiter), ("header", self.header)):
+            if value is not None and all(kind in ("json_lines", "parquet") for kind in kinds):
+                said = f"`{name}` says nothing of `{kinds[0]}`, which has names and no delimiters."
+                raise DlrunError("wrong-source", said, path=("data", "source", name), hint=f"Remove `{name}`.")
 
     def _check(self) -> None:
         """Raise for settings that say nothing, or say two things."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
@@ -114,7 +115,7 @@ class TarShards(Pictures):
         notes = []
         for what, files in where.items():
             more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-            said = f"the {split} shards have {count[what]:,} {what}: in {', '.join(files[:_NAMED])}{more}"
+            said = f"the {split} shards have {_number_of(count[what], what)}: in {', '.join(files[:_NAMED])}{more}"
             if self.unreadable == "stop" and "passed over" not in what:
                 hint = "Write them again, or leave out what is incomplete with `unreadable: skip`."
                 raise _wrong("incomplete-shard", said, split, hint)
@@ -190,6 +191,12 @@ def _files(patterns: str | tuple[str, ...], place: Place, split: Split) -> list[
     if not found:
         raise _wrong("missing-data", f"`{_said(patterns)}` names no file", split, "Write `{000..009}` or a list.")
     return found
+
+
+def _number_of(count: int, faults: str) -> str:
+    if count == 1:
+        faults = re.sub(r"(?<![.`])\b(sample|file|member)s\b", r"\1", faults, count=1).replace("which are", "which is")
+    return f"{count:,} {faults}"
 
 
 def _said(patterns: str | tuple[str, ...]) -> str:

@@ -49,7 +49,7 @@ def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, targ
     names = [column.name for column in scheme.columns]
     require(rows, [*names, scheme.target] if target else names, where, options)
     wrong: dict[int, str] = {}
-    unknown: Counter[tuple[str, str]] = Counter()
+    strange: list[tuple[int, str, str]] = []
     x = np.empty((len(rows), len(names)))
     for c, column in enumerate(scheme.columns):
         cells, odd = rows.cells(column.name)
@@ -58,7 +58,8 @@ def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, targ
             wrong.setdefault(i, text)
         if column.categories is not None and not column.buckets and np.count_nonzero(x[:, c] == 0) > cells.count(None):
             known = set(column.categories)
-            unknown.update((column.name, text) for text in texts(cells) if text not in known)
+            there = [i for i, cell in enumerate(cells) if cell is not None]
+            strange += [(i, column.name, t) for i, t in zip(there, texts(cells), strict=True) if t not in known]
     y = np.empty(0)
     if target:
         y, bad = _labels(rows, scheme, options, where)
@@ -70,6 +71,7 @@ def encode(rows: Rows, scheme: Scheme, options: Options, where: RecipePath, targ
     kept[list(wrong)] = False
     if not kept.any():
         raise DlrunError("empty-data", f"`{rows.path}`: none of its rows can be used.", path=where)
+    unknown = Counter((name, text) for i, name, text in strange if kept[i])
     return Encoded(x[kept], y[kept] if target else y, refused, unknown)
 
 

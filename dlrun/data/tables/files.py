@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from dlrun.data.tables.delimited import read_delimited
 from dlrun.data.tables.json_lines import read_json_lines
 from dlrun.data.tables.parquet import read_parquet
-from dlrun.data.tables.rows import Format, Options, Rows, place
+from dlrun.data.tables.rows import Format, Options, Rows, place, setting
 from dlrun.errors import DlrunError
 from dlrun.errors import Path as RecipePath
 
@@ -22,6 +23,7 @@ ENDINGS: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_rows(path: Path, options: Options, where: RecipePath, target: str | None = None) -> Rows:
@@ -37,16 +39,16 @@ def read_rows(path: Path, options: Options, where: RecipePath, target: str | Non
         DlrunError: ``unknown-format``, ``corrupt-file``, ``wrong-encoding``, ``empty-data``, ``duplicate-column``,
             ``open-quote``, ``missing-library``.
     """
-    name = path.name.lower()
-    gzipped = name.endswith(".gz")
-    ending = Path(name.removesuffix(".gz")).suffix
-    kind = options.format or ENDINGS.get(ending)
+    gzipped = path.name.lower().endswith(".gz")
+    kind = options.format or format_of(path.name)
     if kind is None:
+        ending = _ending(path.name)
         raise DlrunError(
             "unknown-format",
             f"`{path}`: the ending `{ending}` does not say what the file holds.",
             path=where,
-            hint=f"Name it in `format`, or use one of {', '.join(f'`{e}`' for e in ENDINGS)}, each also with `.gz`.",
+            hint=f"To name it, {setting('format', 'csv', where)}; or use one of "
+            f"{', '.join(f'`{e}`' for e in ENDINGS)}, each also with `.gz`.",
         )
     data = _bytes(path, gzipped, where)
     if not data.strip():
@@ -57,6 +59,15 @@ def read_rows(path: Path, options: Options, where: RecipePath, target: str | Non
     if kind == "json_lines":
         return read_json_lines(path, text, options, where)
     return read_delimited(path, text, options, options.delimiter or (None if kind == "csv" else "\t"), where, target)
+
+
+def format_of(name: str) -> Format | None:
+    """What a file's ending says, if anything."""
+    return ENDINGS.get(_ending(name))
+
+
+def _ending(name: str) -> str:
+    return Path(name.lower().removesuffix(".gz")).suffix
 
 
 def _bytes(path: Path, gzipped: bool, where: RecipePath) -> bytes:
@@ -90,7 +101,7 @@ def _text(path: Path, data: bytes, encoding: str, where: RecipePath) -> str:
             "wrong-encoding",
             f"`{path}` is not `{encoding}`: `{place(path, line)}` has the byte `{byte}`.",
             path=where,
-            hint="Name its encoding, e.g. `encoding: cp1252` or `encoding: utf-16`, or save it as UTF-8.",
+            hint=_other_encoding("utf-16" if data.startswith(_UTF_16) else "cp1252", where),
         ) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -98,6 +109,10 @@ def _text(path: Path, data: bytes, encoding: str, where: RecipePath) -> str:
             "wrong-encoding",
             f"`{path}` is no text in `{encoding}`: `{place(path, line)}` has a zero byte.",
             path=where,
-            hint="Name its encoding, e.g. `encoding: utf-16`.",
+            hint=_other_encoding("utf-16", where),
         )
     return text.removeprefix("\ufeff")
+
+
+def _other_encoding(example: str, where: RecipePath) -> str:
+    return f"Save it as UTF-8, or name its encoding: {setting('encoding', example, where)}."

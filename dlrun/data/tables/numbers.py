@@ -36,6 +36,8 @@ def parsed(cells: Sequence[Cell], name: str, decimal: Mark = ".") -> tuple[np.nd
         cell = cells[i]
         if cell is not None:
             what = "not a number" if np.isnan(values[i]) else "not a finite number"
+            if np.isnan(values[i]) and np.isfinite(_try(cell, "." if decimal == "," else ",")):
+                what += f" whose decimal mark is `{decimal}`"
             wrong[i] = f"`{name}` is `{shortened(cell)}`, {what}"
     values[~np.isfinite(values)] = np.nan
     return values, wrong

@@ -15,6 +15,7 @@ from dlrun.data.tables.encode import Encoded, encode
 from dlrun.data.tables.files import read_rows
 from dlrun.data.tables.rows import Options, Rows
 from dlrun.data.tables.scheme import Kinds, Scheme, Target, find_scheme, known_scheme
+from dlrun.data.wording import counted
 from dlrun.errors import DlrunError
 from dlrun.errors import Path as RecipePath
 
@@ -94,7 +95,7 @@ def _nothing(rows: Rows, where: RecipePath) -> DlrunError:
     line, text = min(rows.bad.items())
     return DlrunError(
         "empty-data",
-        f"`{rows.path}`: none of its {len(rows.bad):,} rows can be used; of line {line}, {text}.",
+        f"`{rows.path}`: none of its {counted(len(rows.bad), 'row')} can be used; of line {line}, {text}.",
         path=where,
     )
 

@@ -111,6 +111,20 @@ def text_of(cell: Value) -> str:
     return str(cell)
 
 
+def setting(key: str, value: str, where: RecipePath) -> str:
+    """What to do about a setting of the source, as hints say it.
+
+    Args:
+        key: Field of the source.
+        value: As YAML has it.
+        where: Key of the recipe that names the file; empty for a file to predict.
+    """
+    if where:
+        return f"write `{key}: {value}`"
+    override = f"data.source.{key}={value}"
+    return f"add `'{override}'` to the command" if '"' in value else f"add `{override}` to the command"
+
+
 def refuse(path: Path, bad: Mapping[int, str], unit: str, where: RecipePath) -> None:
     """Raise ``bad-rows`` if there are any: all of them counted, the first few told."""
     if not bad:

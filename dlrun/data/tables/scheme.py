@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dlrun.data.source import Column, Signature
-from dlrun.data.tables.numbers import no_numbers, parsed, texts, whole_number
-from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value
+from dlrun.data.tables.numbers import no_numbers, parsed, shortened, texts, whole_number
+from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value, setting
 from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.errors import Path as RecipePath
 
@@ -20,6 +20,7 @@ FEW = 20
 """Whole numbers of up to so many different values are taken for classes."""
 TYPING_ERROR = 0.9
 """From this share of numbers on, the rest of a column are taken for mistakes."""
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NO_NAME = re.compile(r"|__index_level_\d+__")
 
 
@@ -69,7 +70,8 @@ def find_scheme(rows: Rows, kinds: Kinds, target: Target, options: Options) -> S
 
     Raises:
         DlrunError: ``missing-column``, ``unknown-column``, ``contradiction``, ``unnamed-column``, ``mixed-column``,
-            ``empty-column``, ``nested-column``, ``distinct-texts``, ``no-columns``, ``single-class``, ``empty-class``.
+            ``empty-column``, ``nested-column``, ``distinct-texts``, ``no-columns``, ``single-class``, ``empty-class``,
+            ``wrong-decimal``.
     """
     require(rows, [target.name], ("data", "source", "target"), options)
     for name in kinds:
@@ -104,7 +106,8 @@ def require(rows: Rows, names: Sequence[str], where: RecipePath, options: Option
         other = next((d for d in (";", "\t", "|", ",") if d in only), None)
         if other is not None:
             shown = "\\t" if other == "\t" else other
-            hint = f'Its one column is called `{only[:40]}`: write `delimiter: "{shown}"`.'
+            way = setting("delimiter", f'"{shown}"', where)
+            hint = f"Its one column is called `{only[:40]}`: {way}."
     raise DlrunError("missing-column", f"`{rows.path}` has no column {what}.", path=where, hint=hint)
 
 
@@ -139,6 +142,7 @@ def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, option
             raise _of(name, "empty-column", f"`{rows.path}` has no value in the column `{name}`.", hint)
         if not wrong:  # values that are no single ones are found again, and refused
             return Column(name)
+        _check_mark(rows, name, cells, wrong, options)
         _check_mixed(rows, name, cells, wrong, options)
     found = tuple(sorted(set(texts(set(there)))))
     if kind is None and len(found) == len(there) > FEW:
@@ -150,6 +154,29 @@ def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, option
             f"Write `{name}: skip` in `columns`; `{name}: category` keeps them.",
         )
     return Column(name, found)
+
+
+def _check_mark(
+    rows: Rows, name: str, cells: Sequence[Cell], wrong: Collection[Value], options: Options, *, target: bool = False
+) -> None:
+    """Numbers with the other decimal mark are no numbers; a category would hide them."""
+    other: Mark = "," if options.decimal == "." else "."
+    texts_still = no_numbers({cell for cell in cells if cell is not None}, other)
+    gained = [i for i, cell in enumerate(cells) if cell in wrong and cell not in texts_still]
+    there = len(cells) - cells.count(None)
+    if not gained or sum(cell in texts_still for cell in cells) > (1 - TYPING_ERROR) * there:
+        return
+    if sum(cell in wrong for cell in cells) > 2 * len(gained):  # other texts are what keeps it from being a number
+        return
+    first = gained[0]
+    kept = "`target_type: class`" if target else f"`{name}: category`"
+    hint = f'Write `decimal: "{other}"`; {kept} keeps the texts.'
+    if all(_THOUSANDS.fullmatch(str(cells[i])) for i in gained):
+        hint += f" Where `{other}` separates thousands, take it out of the file instead."
+    said = f"`{rows.path}` has numbers with `{other}` as the decimal mark in the column `{name}`"
+    error = _of(name, "wrong-decimal", f"{said}: `{rows.at(first)}` has `{shortened(cells[first])}`.", hint)
+    error.path = _TARGET if target else error.path
+    raise error
 
 
 def _check_mixed(
@@ -190,6 +217,7 @@ def _classes(rows: Rows, target: Target, options: Options) -> tuple[str, ...] | 
         wrong = no_numbers(values, options.decimal)
         if not wrong:
             return None
+        _check_mark(rows, name, cells, wrong, options, target=True)
         if len(set(texts(values))) > FEW:
             _check_mixed(rows, name, cells, wrong, options, target=True)
     found = {class_text(v, whole, options.decimal) for v in values}
