@@ -10,10 +10,12 @@ from dlrun.config.drafts import layer_draft, model_draft, no_layer
 from dlrun.config.language import Choice, Field, Form, Items, Leaf, Rows, Section, fields
 from dlrun.config.leaf import check, describe, written
 from dlrun.config.node import FromEnvironment, Node, Unresolved
+from dlrun.data.augmentation import Augmentation
+from dlrun.data.transforms import Transform
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
 from dlrun.graph.architecture import LayerList
 from dlrun.graph.layer import Layer, layers
-from dlrun.recipe import Data, Recipe
+from dlrun.recipe import BackendChoice, Data, Recipe, Train
 
 
 class _Broken:
@@ -34,7 +36,9 @@ class Typing:
         self.errors: list[DlrunError] = []
         self.extended = extended
         self.drafts: dict[Path, Any] = {}
-        """What is known of layers, lists of them, the model and the data where they have mistakes."""
+        """What is known of layers, lists of them, the model and other sections where they have mistakes."""
+        self.unread: set[Path] = set()
+        """Fields of which the value is not known: wrong ones, and those that a misspelt key may mean."""
 
     def fail(self, code: str, message: str, path: Path, hint: str | None = None) -> _Broken:
         """Collect a mistake."""
@@ -63,11 +67,11 @@ class Typing:
         value = node.plain()
         try:
             return check(str(value) if isinstance(value, FromEnvironment) else value, form.type, path)
-        except DlrunError as error:
+        except DlrunErrors as several:
             if isinstance(value, FromEnvironment):
-                with suppress(DlrunError):
+                with suppress(DlrunErrors):
                     return check(scalar(value), form.type, path)
-            self.errors.append(error)
+            self.errors += several.errors
             return BROKEN
 
     def _section(self, form: Section, node: Node, path: Path) -> Any:
@@ -162,6 +166,8 @@ class Typing:
             self.drafts[path] = tuple(
                 draft if item is BROKEN else item for item, draft in zip(items, known, strict=True)
             )
+        elif form.base in (Augmentation, Transform):  # the base itself changes nothing
+            self.drafts[path] = tuple(form.base() if item is BROKEN else item for item in items)
         return BROKEN
 
     def _item(self, form: Items, node: Node, path: Path) -> Any:
@@ -246,6 +252,7 @@ class Typing:
         for name, field in known.items():
             if field.required and name not in values:
                 values[name] = self.missing(field, (*path, name), owner)
+        self.unread |= {(*path, name) for name, value in values.items() if value is BROKEN}
         if any(v is BROKEN for v in values.values()):
             self._keep(cls, values, path)
             return BROKEN
@@ -270,15 +277,18 @@ class Typing:
             self.drafts[path] = model_draft(good, {"layers": self.drafts.get((*path, "layers"))})
         # what would be looked at: without a file that the recipe names, the data is not what it will be
         elif cls is Data and all(values.get(name) is not BROKEN for name in ("files", "source", "root", "download")):
-            good = {name: value for name, value in values.items() if value is not BROKEN}
-            if "source" in good:
-                self.drafts[path] = Data(**good)
+            known = {name: self.drafts.get((*path, name)) if v is BROKEN else v for name, v in values.items()}
+            if "source" in known:
+                self.drafts[path] = Data(**{name: value for name, value in known.items() if value is not None})
+        elif cls in (Train, BackendChoice):
+            self.drafts[path] = cls(**{name: value for name, value in values.items() if value is not BROKEN})
 
     def unknown(self, key: str, valid: list[str], path: Path, owner: str) -> _Broken:
         """Collect ``unknown-key``."""
         listed = "Valid: " + ", ".join(f"`{n}`" for n in valid) + "." if valid else f"`{owner}` has no fields."
         meant = nearest(key, valid) or [n for n in valid if _initials(n) == key]  # lr, bs
         elsewhere = _elsewhere(key) if len(path) == 1 and not meant else []
+        self.unread |= {(*path[:-1], name) for name in meant}
         hint = f"Did you mean `{(meant or elsewhere)[0]}`? {listed}" if meant or elsewhere else listed
         return self.fail("unknown-key", f"`{key}` is not a key of `{owner}`.", path, hint)
 
