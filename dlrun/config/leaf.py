@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean
 from dlrun.recipe import FolderName
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 _RANK = {"wrong-type": 0, "unknown-key": 1, "invalid-choice": 1, "out-of-range": 2, "bad-name": 3}
 
 
@@ -227,6 +228,8 @@ def _suggest(value: Any, hint: Any) -> str | None:
             return did_you_mean(value, names) or None
         if {int, float} & set(kinds) and re.fullmatch("0+[1-9][0-9]*", value):
             return f"Write `{value.lstrip('0')}`."  # octal to some readers of YAML
+        if (int in kinds and re.fullmatch("-?[0-9]+", value)) or (float in kinds and _NUMBER.fullmatch(value)):
+            return f"Write `{value}` without quotes."
     if isinstance(value, float) and int in kinds and value.is_integer():
         return f"Write `{int(value)}`."
     if isinstance(value, int | float | bool) and str in kinds:
