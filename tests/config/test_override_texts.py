@@ -85,3 +85,13 @@ def _commands():
 @pytest.mark.parametrize(("file", "words"), [(file, words) for file, words in _commands() if words])
 def test_what_the_documentation_shows_is_an_override(file, words):
     assert len(parse(words, catalog_of(None))) == len(words)
+
+
+def test_a_sweep_over_a_key_beyond_ascii(recipe, folder):
+    from dlrun.config import multirun
+
+    (folder / "t.csv").write_text("Größe,b,y\n" + "3,1,0\n4,2,1\n" * 10, encoding="utf-8")
+    lines = "task: tabular_classification\ndata: {source: {name: table, train: t.csv, target: y}, batch_size: 4}\n"
+    lines += 'model: {layers: [{column_embedding: {categories: "${data.columns}"}}, dense]}\n'
+    jobs = multirun([recipe(lines), "data.source.columns.Größe=number,category"], lambda number, words, folder: words)
+    assert [words[-1] for words in jobs] == [f"data.source.columns.Größe={kind}" for kind in ("number", "category")]
