@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,14 +63,16 @@ def train(
     """
     from dlrun.run.train import train as run
 
-    words = list(overrides)
-    if data is not None:
-        fields = {"train": str(_kept(data))} | ({} if test is None else {"test": str(_kept(test))})
-        said = ", ".join(f"{name}: {_quoted(path)}" for name, path in fields.items())
-        words.append(f"data.source={{name: npz, dtype: {dtype}, {said}}}")
-    elif test is not None:
-        raise ValueError("`test` stands beside `data`")
-    return run(check(recipe, words))
+    if data is None:
+        if test is not None:
+            raise ValueError("`test` stands beside `data`")
+        return run(check(recipe, overrides))
+    given = {"data": data} | ({} if test is None else {"test": test})
+    files = {name: str(_kept(*_pair(name, arrays))) for name, arrays in given.items()}
+    said = ", ".join(f"{_SPLITS[name]}: {_quoted(file)}" for name, file in files.items())
+    source = f"data.source={{name: npz, dtype: {dtype}, {said}}}"
+    with _as_given(source, files):
+        return run(check(recipe, [*overrides, source]))
 
 
 def evaluate(
@@ -99,7 +102,56 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _kept(arrays: Arrays) -> Path:
+_SPLITS = {"data": "train", "test": "test"}
+
+
+def _pair(name: str, arrays: Any) -> Arrays:
+    """Samples and labels of one argument.
+
+    Raises:
+        DlrunErrors: ``wrong-arrays``.
+    """
+    import numpy as np
+
+    from dlrun.errors import DlrunError, DlrunErrors
+
+    if not isinstance(arrays, tuple | list) or len(arrays) != 2:
+        got = f"{len(arrays)} of them" if isinstance(arrays, tuple | list) else f"`{type(arrays).__name__}`"
+        message = f"`{name}` must be two arrays, samples and labels, got {got}."
+        raise DlrunErrors([DlrunError("wrong-arrays", message, hint=f"Write `{name}=(x, y)`.")])
+    try:
+        x, y = (np.ascontiguousarray(array) for array in arrays)
+    except ValueError as error:
+        message = f"`{name}` holds something that is no array: {error}"
+        raise DlrunErrors([DlrunError("wrong-arrays", message, hint="Give each sample the same shape.")]) from error
+    return x, y
+
+
+@contextmanager
+def _as_given(source: str, files: Mapping[str, str]) -> Iterator[None]:
+    """Mistakes in arrays speak of the arguments, not of the files that hold them nor of the override that names these.
+
+    Args:
+        source: The override.
+        files: The file of each argument, by its name.
+    """
+    from dlrun.errors import DlrunError, DlrunErrors
+
+    try:
+        yield
+    except DlrunError as error:
+        for one in error.errors if isinstance(error, DlrunErrors) else (error,):
+            for name, file in files.items():
+                one.message = one.message.replace(file, name)
+                one.hint = one.hint and one.hint.replace(file, name)
+            if one.where is not None and one.where.override == source:
+                one.where = None
+            if one.where is None and one.path[:2] == ("data", "source"):
+                one.path = ()
+        raise
+
+
+def _kept(x: np.ndarray, y: np.ndarray) -> Path:
     """The file of two arrays, named by what they hold."""
     import io
 
@@ -108,7 +160,6 @@ def _kept(arrays: Arrays) -> Path:
     from dlrun.data.published import cache_folder
     from dlrun.files import write_atomic
 
-    x, y = (np.ascontiguousarray(a) for a in arrays)
     digest = hashlib.sha256()
     for array in (x, y):
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -47,7 +47,7 @@ class Registry(Generic[T]):
     def __call__(self, name: str) -> Callable[[type[C]], type[C]]:
         def register(cls: type[C]) -> type[C]:
             if name in self._entries:
-                raise DlrunError(f"duplicate-{self._slug}", f"`{name}` is {self._one} already; choose another name.")
+                raise DlrunError(f"duplicate-{self._slug}", f"`{name}` is {self.one} already; choose another name.")
             made = described(cls)
             made.kind = name  # type: ignore[attr-defined]
             self._entries[name] = made  # type: ignore[assignment]
@@ -84,7 +84,8 @@ class Registry(Generic[T]):
         return self.role.replace(" ", "-")
 
     @property
-    def _one(self) -> str:
+    def one(self) -> str:
+        """An entry, with its article: ``an augmentation``."""
         return f"an {self.role}" if self.role[0] in "aeiou" else f"a {self.role}"
 
     def registered(self) -> dict[str, type[T]]:
@@ -142,7 +143,7 @@ class Registry(Generic[T]):
         if not isinstance(name, str) or name not in entries:
             raise DlrunError(
                 f"unknown-{self._slug}",
-                f"`{name}` is not {self._one}.",
+                f"`{name}` is not {self.one}.",
                 path=path,
                 hint=did_you_mean(
                     name, sorted(entries), "Valid: " + ", ".join(f"`{n}`" for n in sorted(entries)) + "."

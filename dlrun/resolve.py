@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any, TypeVar
 
-from dlrun.data.checks import check_data, seen, split_sizes
+from dlrun.consistency import Facts, inconsistencies
+from dlrun.data.checks import seen
 from dlrun.data.remote import fetch_files
 from dlrun.data.source import Place, Signature
-from dlrun.errors import DlrunError, DlrunErrors
-from dlrun.graph import Graph, Layer, LayerList, Model, TensorType, draft_mistakes
+from dlrun.errors import DlrunError, DlrunErrors, Path
+from dlrun.graph import Graph, Layer, LayerList, Model, draft_mistakes
 from dlrun.graph import build_model as build
-from dlrun.graph.batch import smallest_batch
 from dlrun.graph.own import missing_forms
 from dlrun.graph.pretrained import Pretrained
 from dlrun.layers.linear import Dense
 from dlrun.models.native import Native, for_backend, native_graph
 from dlrun.models.tokens import Tokens
-from dlrun.phases import check_phases
 from dlrun.plan import Plan
 from dlrun.recipe import Data, Recipe
 from dlrun.tasks.task import task_of
@@ -59,12 +57,21 @@ def build_model(model: Model, signature: Signature, task: str) -> Graph:
     return build(_widened(model, signature, task), signature.input, signature.classes)
 
 
-def mistakes_in_draft(model: LayerList, signature: Signature, task: str) -> list[DlrunError]:
-    """What is wrong with the wiring of a model of which not every field could be read.
+def mistakes_in_draft(model: Model, signature: Signature | None, task: str | None) -> list[DlrunError]:
+    """What is wrong with the wiring of a model of which not every field, or not its input, could be read.
+
+    Args:
+        model: As far as it is known.
+        signature: Of samples as the model reads them, if it is known.
+        task: Name of the task, if it is known.
 
     Raises:
         DlrunError: Where nothing can be wired at all.
     """
+    if not isinstance(model, LayerList):
+        return []
+    if signature is None or task is None:
+        return draft_mistakes(model, None)
     return draft_mistakes(_widened(model, signature, task), signature.input)
 
 
@@ -100,42 +107,38 @@ def resolve(recipe: Recipe, signature: Signature | None = None, graph: Graph | N
     """
     errors: list[DlrunError] = []
     signature = signature or signature_of(recipe.data)
-    graph = graph or build_model(recipe.model, _seen(recipe.data, signature), recipe.task)
-    if isinstance(recipe.model, Native):
-        graph, wrong = for_backend(graph, recipe.model, recipe.backend.name, recipe.seed)
-    else:
-        graph, wrong = ruled(recipe, graph)
-        wrong += missing_forms(graph, recipe.backend.name)
-        wrong += _wrong_weights(recipe.model.weights, graph)
-    errors += wrong
-    train, validation = split_sizes(recipe.data, signature, errors)
-    check_data(recipe.data, signature, errors)
-    errors += task_of(recipe.task).check(dataclasses.replace(signature, input=graph.input), graph.output)
-    outputs = dict(zip(recipe.model.outputs or graph.outputs, graph.output_types, strict=True))
-    errors += _minimised(recipe, graph, outputs, signature)
-    for i, metric in enumerate(recipe.metrics):
-        try:
-            metric.check(signature.classes)
-        except DlrunError as error:
-            error.path = ("metrics", i, *error.path[1:])
-            errors.append(error)
-    _check_train(recipe, train, validation, errors)
-    batches = train / recipe.data.batch_size
-    steps = math.floor(batches) if recipe.data.last_batch == "drop" else math.ceil(batches)
-    if recipe.train.limit_batches is not None:
-        steps = min(steps, recipe.train.limit_batches)
-    _check_batches(recipe, graph, train, steps, errors)
-    _check_warmup(recipe, steps * recipe.train.epochs, errors)
+    graph = graph or build_model(recipe.model, seen(recipe.data, signature, errors), recipe.task)
+    graph, wrong = _fitted(recipe, graph)
+    facts = Facts(recipe, signature, graph)
+    errors += [*wrong, *inconsistencies(facts)]
     if errors:
         raise DlrunErrors(errors)
-    return Plan(recipe, signature, graph, train, validation, steps)
+    return Plan(recipe, signature, graph, facts.train, facts.held, facts.steps)
 
 
-def _seen(data: Data, signature: Signature) -> Signature:
-    try:
-        return seen(data, signature)
-    except DlrunError as error:
-        raise DlrunErrors([error]) from None
+def mistakes_in_part(
+    recipe: Recipe, signature: Signature | None, graph: Graph | None, unread: Collection[Path]
+) -> list[DlrunError]:
+    """What is wrong with a recipe of which not all is known.
+
+    Args:
+        recipe: The typed recipe; what is not known of it may hold anything.
+        signature: Of the data, if it could be read.
+        graph: The model's, if it could be built.
+        unread: Paths of what is not known of the recipe.
+    """
+    errors: list[DlrunError] = []
+    if graph is not None and not any(path[0] in ("optimizer", "backend", "seed") for path in unread):
+        graph, errors = _fitted(recipe, graph)
+    return [*errors, *inconsistencies(Facts(recipe, signature, graph), unread)]
+
+
+def _fitted(recipe: Recipe, graph: Graph) -> tuple[Graph, list[DlrunError]]:
+    """The graph as the backend and the patterns of the recipe have it, and what is wrong with them."""
+    if isinstance(recipe.model, Native):
+        return for_backend(graph, recipe.model, recipe.backend.name, recipe.seed)
+    graph, wrong = ruled(recipe, graph)
+    return graph, [*wrong, *missing_forms(graph, recipe.backend.name), *_wrong_weights(recipe.model.weights, graph)]
 
 
 def _wrong_weights(wanted: Pretrained | None, graph: Graph) -> list[DlrunError]:
@@ -153,154 +156,3 @@ def _wrong_weights(wanted: Pretrained | None, graph: Graph) -> list[DlrunError]:
         except DlrunError as error:
             found.append(error)
     return found
-
-
-def _minimised(
-    recipe: Recipe, graph: Graph, outputs: Mapping[str, TensorType], signature: Signature
-) -> list[DlrunError]:
-    """What is wrong with what training minimises."""
-    if recipe.train.phases:
-        return list(check_phases(recipe, graph, outputs, signature.target, signature.classes))
-    if recipe.loss is None:
-        return [
-            DlrunError(
-                "missing-key",
-                f"`{recipe.task}` has no loss of its own, and the recipe says none.",
-                path=("loss",),
-                hint="Write `loss`, or `train.phases` with a loss for each part of the model.",
-            )
-        ]
-    label = signature.ignore_label
-    if label is not None and signature.classes is not None and recipe.loss.ignored != label:
-        return [
-            DlrunError(
-                "label-not-ignored",
-                f"the data's label `{label}` belongs to no class, and `{recipe.loss.kind}` would read it.",
-                path=("loss",),
-                hint=f"Use a loss with `ignore_index: {label}`, such as `softmax_cross_entropy`.",
-            )
-        ]
-    mixing = next((i for i, a in enumerate(recipe.data.augment) if a.mixes), None)
-    try:
-        recipe.loss.check_outputs(outputs, signature.target, signature.classes)
-        if mixing is not None and signature.classes is not None:
-            try:
-                recipe.loss.check_outputs(outputs, TensorType((signature.classes,)), signature.classes)
-            except DlrunError as error:
-                kind = recipe.data.augment[mixing].kind
-                error.path = ("data", "augment", mixing, kind)
-                error.hint = f"`{kind}` gives each sample shares of classes; `softmax_cross_entropy` reads them."
-                raise
-    except DlrunErrors as several:
-        return list(several.errors)
-    except DlrunError as error:
-        if error.path == ("model",) and len(outputs) == 1:  # a misfit of the answer is its last layer's
-            error.path = next(node.path for node in graph.nodes if node.name == graph.outputs[0])
-        return [error]
-    return []
-
-
-def _check_train(recipe: Recipe, samples: int, validation: int, errors: list[DlrunError]) -> None:
-    data, train = recipe.data, recipe.train
-    if samples and data.batch_size > samples:
-        errors.append(
-            DlrunError(
-                "batch-too-large",
-                f"a batch of `{data.batch_size}` is larger than the {samples} training samples.",
-                path=("data", "batch_size"),
-                hint=f"Use at most {samples}.",
-            )
-        )
-    if train.micro_batches > data.batch_size:
-        errors.append(
-            DlrunError(
-                "micro-batches-too-many",
-                f"a batch of {data.batch_size} cannot be split into `{train.micro_batches}` parts.",
-                path=("train", "micro_batches"),
-            )
-        )
-    if train.early_stopping is not None and validation == 0:
-        errors.append(
-            DlrunError(
-                "contradiction",
-                f"`train.early_stopping` needs validation samples; `data.validation: {data.validation}` gives none.",
-                path=("train", "early_stopping"),
-                hint="Set `data.validation: 0.1`, or remove `early_stopping`.",
-            )
-        )
-    if recipe.loss is None and not recipe.metrics:
-        for watching, path in (
-            (train.early_stopping is not None, ("train", "early_stopping")),
-            (recipe.schedule.watches, ("schedule", "name")),
-            (train.monitor is not None, ("train", "monitor")),
-        ):
-            if watching:
-                errors.append(
-                    DlrunError(
-                        "contradiction",
-                        f"`{'.'.join(path)}` has nothing to watch: with `train.phases` and no `metrics`, nothing is "
-                        "evaluated.",
-                        path=path,
-                        hint="Remove it.",
-                    )
-                )
-    if recipe.schedule.watches and validation == 0:
-        errors.append(
-            DlrunError(
-                "contradiction",
-                f"schedule `{recipe.schedule.kind}` needs validation samples; "
-                f"`data.validation: {data.validation}` gives none.",
-                path=("schedule", "name"),
-                hint="Set `data.validation: 0.1`, or choose another schedule.",
-            )
-        )
-    if recipe.backend.compile and recipe.backend.eager:
-        errors.append(
-            DlrunError(
-                "contradiction",
-                "`backend.compile` and `backend.eager` exclude each other.",
-                path=("backend", "eager"),
-                hint="Set one of them to false.",
-            )
-        )
-    names = monitor_names(recipe)
-    if train.monitor is not None and names and train.monitor not in names:
-        errors.append(
-            DlrunError(
-                "unknown-monitor",
-                f"`{train.monitor}` is not reported by this recipe.",
-                path=("train", "monitor"),
-                hint="Valid: " + ", ".join(f"`{n}`" for n in names) + ".",
-            )
-        )
-
-
-def _check_batches(recipe: Recipe, graph: Graph, samples: int, steps: int, errors: list[DlrunError]) -> None:
-    """The last batch of an epoch is the smallest, where the epoch is not cut short before it."""
-    size, parts = recipe.data.batch_size, recipe.train.micro_batches
-    if parts <= size <= samples:  # anything else is wrong in itself
-        try:
-            smallest_batch(graph, parts).check(min(size, samples - (steps - 1) * size))
-        except DlrunError as error:
-            errors.append(error)
-
-
-def _check_warmup(recipe: Recipe, updates: int, errors: list[DlrunError]) -> None:
-    """Warm-up ends within the run; one cut short by ``train.limit_batches`` (a dry run) need not get there."""
-    warmup = recipe.schedule.warmup_steps
-    if recipe.train.limit_batches is None and 0 < updates <= warmup:
-        errors.append(
-            DlrunError(
-                "warmup-too-long",
-                f"`{warmup}` updates of warm-up leave none of the run's {updates:,} for schedule "
-                f"`{recipe.schedule.kind}`.",
-                path=("schedule", "warmup_steps"),
-                hint=f"Use less than {updates:,}, or train for more epochs.",
-            )
-        )
-
-
-def monitor_names(recipe: Recipe) -> tuple[str, ...]:
-    """Scalars that can pick the best checkpoint."""
-    names = tuple(name for metric in recipe.metrics for name in metric.names())
-    return names if recipe.loss is None else (*names, "loss")

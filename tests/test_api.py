@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import dlrun
-from dlrun.errors import DlrunErrors
+from dlrun.errors import DlrunError, DlrunErrors
 
 RECIPE = """\
 task: classification
@@ -48,8 +49,8 @@ def test_arrays_are_trained_on_and_the_run_is_one_like_any_other(recipe: Path, b
 def test_the_same_arrays_are_kept_once(recipe: Path) -> None:
     from dlrun.api import _kept
 
-    first = _kept((X, Y))
-    assert _kept((X.copy(), Y)) == first and _kept((X, 1 - Y)) != first and _kept((X.astype(np.float64), Y)) != first
+    first = _kept(X, Y)
+    assert _kept(X.copy(), Y) == first and _kept(X, 1 - Y) != first and _kept(X.astype(np.float64), Y) != first
     assert not [p for p in first.parent.iterdir() if p.suffix != ".npz"]
 
 
@@ -59,6 +60,31 @@ def test_mistakes_are_those_of_the_command_line(recipe: Path) -> None:
     assert {e.code for e in caught.value.errors} == {"unknown-key", "wrong-type"}
     with pytest.raises(ValueError, match="beside"):
         dlrun.train(recipe, test=(X, Y))
+
+
+NAN = np.where(np.arange(1200).reshape(300, 4) == 5, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"data": (X,)}, "`data` must be two arrays, samples and labels, got 1 of them. Write `data=(x, y)`."),
+        ({"data": X}, "`data` must be two arrays, samples and labels, got `ndarray`."),
+        ({"data": (X, Y), "test": (X, Y, Y)}, "`test` must be two arrays, samples and labels, got 3 of them."),
+        ({"data": ([[1.0], [1.0, 2.0]], [0, 1])}, "`data` holds something that is no array"),
+        ({"data": (X, Y[:9])}, "`data`"),
+        ({"data": (X.astype(str), Y)}, "`data`"),
+        ({"data": (X.astype(object), Y)}, "`data` holds Python objects"),
+        ({"data": (X, Y), "test": (X[:, :2], Y)}, "`test`"),
+        ({"data": (NAN, Y)}, "`data`"),
+        ({"data": (X, Y), "test": (NAN, Y)}, "`test`"),
+    ],
+)
+def test_mistakes_in_arrays_speak_of_the_arguments(recipe: Path, arrays: dict[str, Any], words: str) -> None:
+    with pytest.raises(DlrunError) as caught:
+        dlrun.train(recipe, ["tracker=none", "device.threads=1"], **arrays)
+    said = str(caught.value)
+    assert words in said and ".npz" not in said and "command line" not in said and "data.source" not in said, said
 
 
 def test_checking_loads_no_framework_and_importing_loads_nothing(recipe: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlrun.config.language import Choice, Form, Items, Leaf, Rows, Section, fields
+from dlrun.config.leaf import takes_mapping
 from dlrun.config.node import Node
 from dlrun.errors import DlrunError, Path, did_you_mean
 from dlrun.recipe import Recipe
@@ -136,7 +137,7 @@ class _Walk:
             self._step(int(part), node)
             self.parts.pop(0)
             return (*self.path, *self.parts), None
-        if node is not None and isinstance(node.value, dict):
+        if takes_mapping(form.type) if node is None else isinstance(node.value, dict):
             return (*self.path, *self.parts), None
         raise DlrunError(
             "unknown-key",

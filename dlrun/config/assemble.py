@@ -12,7 +12,7 @@ from dlrun.config.document import shown
 from dlrun.config.files import File
 from dlrun.config.language import Choice, Section, fields
 from dlrun.config.leaf import written
-from dlrun.config.node import Node
+from dlrun.config.node import Node, Unresolved
 from dlrun.config.normal import expand, form_at, merge
 from dlrun.config.overrides import Override
 from dlrun.config.written import plain
@@ -31,18 +31,22 @@ class Assembled:
         tree: Every key that was written.
         recipe: The recipe's file.
         notes: What a choice on the command line dropped.
+        errors: Options that are not there, and choices that contradict each other.
+        unknown: Groups whose option is not there.
     """
 
     tree: Node
     recipe: File
     notes: list[str] = field(default_factory=list)
+    errors: list[DlrunError] = field(default_factory=list)
+    unknown: frozenset[str] = frozenset()
 
 
 def assemble(choices: Sequence[Override], catalog: Catalog) -> Assembled:
     """Compose groups and recipe; ``choices`` are overrides of groups, one per group.
 
     Raises:
-        DlrunErrors: Options and files that are not there or not well written.
+        DlrunErrors: Recipes and files that are not there or not well written.
     """
     return _Assembly(choices, catalog).run()
 
@@ -55,6 +59,8 @@ class _Assembly:
         self.others = [o for o in choices if o.key not in (*CHOICES, RECIPE)]
         self.files: dict[str, File] = {}
         self.dropped: dict[tuple[Path, str], tuple[str, str]] = {}
+        self.errors: list[DlrunError] = []
+        self.unknown: dict[str, Where] = {}
 
     def run(self) -> Assembled:
         name = self.recipe.value if self.recipe is not None else DEFAULT_RECIPE
@@ -73,21 +79,28 @@ class _Assembly:
             if section is not None and isinstance(section.value, dict) and "name" in section.value:
                 section.where = o.where
                 section.value["name"].where = o.where
+        for group, where in self.unknown.items():
+            if group in CHOICES:
+                tree.value[group] = Node(Unresolved(), where)
         tree.where = Where(shown(recipe.path), 1, 1)
-        return Assembled(tree, recipe, notes)
+        return Assembled(tree, recipe, notes, self.errors, frozenset(self.unknown))
 
     def _check_options(self, recipe: str) -> None:
-        errors = []
+        """Note the options that are not there, and go on without them; without the recipe nothing can be said."""
         for o in [*self.choices.values(), *self.others]:
-            if o.delete:
-                continue
-            if not isinstance(o.value, str) or not self._exists(o.key, o.value):
-                errors.append(files.unknown_option(o.key, written(o.value), self.catalog, o.where))
+            if not o.delete and (not isinstance(o.value, str) or not self._exists(o.key, o.value)):
+                self._no_option(o.key, written(o.value), o.where)
+        self.choices = {group: o for group, o in self.choices.items() if group not in self.unknown}
+        self.others = [o for o in self.others if o.key not in self.unknown]
         if not isinstance(recipe, str) or self.catalog.find_recipe(recipe) is None:
             where = self.recipe.where if self.recipe is not None else None
-            errors.append(files.unknown_option(RECIPE, written(recipe), self.catalog, where))
-        if errors:
-            raise DlrunErrors(errors)
+            raise DlrunErrors([*self.errors, files.unknown_option(RECIPE, written(recipe), self.catalog, where)])
+
+    def _no_option(self, group: str, option: str, where: Where) -> None:
+        error = files.unknown_option(group, option, self.catalog, where)
+        error.path = error.path or tuple(group.split("/"))
+        self.errors.append(error)
+        self.unknown[group] = where
 
     def _exists(self, group: str, option: str) -> bool:
         return self.catalog.find(f"{group}/{option}") is not None
@@ -126,7 +139,6 @@ class _Assembly:
         """
         options: dict[str, str] = {g: n.value for g, n in self._file("config").overrides.items() if g in CHOICES}
         found: dict[str, str] = {}
-        errors = []
         for number, file in enumerate(lineage):
             for group in CHOICES:
                 listed = file.overrides.get(group)
@@ -141,7 +153,7 @@ class _Assembly:
                     continue
                 options[group] = node.value
                 if listed is not None and listed.value != node.value:
-                    errors.append(
+                    self.errors.append(
                         DlrunError(
                             "contradiction",
                             f"`{group}` is `{node.value}` here but `{listed.value}` in `defaults`.",
@@ -152,10 +164,8 @@ class _Assembly:
                     )
                 if self._exists(group, node.value):
                     found[group] = node.value
-                elif group == "train":
-                    errors.append(files.unknown_option(group, node.value, self.catalog, node.where))
-        if errors:
-            raise DlrunErrors(errors)
+                elif group == "train" and group not in self.unknown:
+                    self._no_option(group, node.value, node.where)
         return found
 
     def _defaults(self, recipe: str, options: dict[str, str]) -> tuple[list[tuple[str, str]], dict[str, str | None]]:

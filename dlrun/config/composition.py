@@ -24,7 +24,7 @@ from dlrun.config.typed import BROKEN, Typing
 from dlrun.config.written import values_of
 from dlrun.data.source import Signature
 from dlrun.errors import DlrunError, DlrunErrors, Path, Where, dotted
-from dlrun.graph import UnusedLayers
+from dlrun.graph import Graph, UnusedLayers
 from dlrun.models.native import TARGET
 from dlrun.plan import Plan
 from dlrun.recipe import Recipe
@@ -94,6 +94,7 @@ def compose(
     single(parsed)
     choices, values = choices_and_values(parsed)
     assembled = assemble(choices, catalog)
+    values = [o for o in values if o.key.split(".")[0] not in assembled.unknown]
     if adopt_overrides(values):
         expand(Section(Recipe), assembled.tree)  # with the layers that they add
     applied = apply(assembled.tree, values)
@@ -149,7 +150,7 @@ class _Composition:
     ) -> None:
         self.tree = assembled.tree
         self.file = assembled.recipe.path
-        self.errors = list(applied.errors)
+        self.errors = [*assembled.errors, *applied.errors]
         self.deleted = applied.deleted
         self.check_installed = check_installed
         extended = self.tree.child("extensions")
@@ -215,7 +216,7 @@ class _Composition:
             if signature is None or self.read_data:
                 signature = signature_of(data, signature)
             self.stored = signature
-            return seen(data, signature)
+            return seen(data, signature, self.errors)
         except DlrunErrors as several:
             self.errors += several.errors
         except DlrunError as error:
@@ -258,36 +259,46 @@ class _Composition:
             built.setdefault("task", BROKEN)
 
     def _plan(self, built: dict[str, Any], recipe: Recipe | None, signature: Signature | None) -> Plan | None:
-        from dlrun.resolve import build_model, resolve
+        from dlrun.resolve import mistakes_in_part, resolve
 
-        if signature is None or built["task"] is BROKEN or built["task"] not in tasks:
-            return None
+        graph = self._graph(built, signature)
         try:
-            if built["model"] is BROKEN:
-                self._draft(signature, built["task"])
-                return None
-            try:
-                graph = build_model(built["model"], signature, built["task"])
-            except UnusedLayers as unused:  # all else can be looked at
-                self.errors += unused.errors
-                graph = unused.graph
-            return resolve(recipe, self.stored, graph) if recipe is not None else None
+            if recipe is not None and graph is not None:
+                return resolve(recipe, self.stored, graph)
+            sections = {name: built[name] for name in fields(Recipe)}
+            broken = {(name,) for name, value in sections.items() if value is BROKEN}
+            known = {name: self.typing.drafts.get((name,)) for (name,) in broken}
+            unread = {*self.typing.unread, *(path for path in broken if known[path[0]] is None)}
+            self.errors += mistakes_in_part(Recipe(**{**sections, **known}), self.stored, graph, unread)
         except DlrunErrors as several:
             self.errors += several.errors
         except DlrunError as error:
             self.errors.append(error)
         return None
 
-    def _draft(self, signature: Signature, task: str) -> None:
-        """What is wrong with the wiring of a model some of whose fields are wrong."""
-        from dlrun.resolve import mistakes_in_draft
+    def _graph(self, built: dict[str, Any], signature: Signature | None) -> Graph | None:
+        """The model's graph; without one, what is wrong with the wiring all the same."""
+        from dlrun.resolve import build_model, mistakes_in_draft
 
-        model = self.typing.drafts.get(("model",))
+        task = built["task"] if built["task"] is not BROKEN and built["task"] in tasks else None
+        broken = built["model"] is BROKEN
+        model = self.typing.drafts.get(("model",)) if broken else built["model"]
         if model is None:
-            return
-        found = mistakes_in_draft(model, signature, task)
-        vague = any(error.path[:2] == ("model", "outputs") for error in self.typing.errors)
-        self.errors += [error for error in found if not (vague and error.code == "unused-layer")]
+            return None
+        try:
+            if not broken and signature is not None and task is not None:
+                return build_model(model, signature, task)
+            found = mistakes_in_draft(model, signature, task)
+            vague = any(error.path[:2] == ("model", "outputs") for error in self.typing.errors)
+            self.errors += [error for error in found if not (vague and error.code == "unused-layer")]
+        except UnusedLayers as unused:  # all else can be looked at
+            self.errors += unused.errors
+            return unused.graph
+        except DlrunErrors as several:
+            self.errors += several.errors
+        except DlrunError as error:
+            self.errors.append(error)
+        return None
 
     def _backend(self, built: dict[str, Any]) -> None:
         from dlrun.backends import BACKENDS, check_backend

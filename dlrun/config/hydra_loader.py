@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlrun.config.catalog import Catalog
 from dlrun.config.composition import Composed, compose
-from dlrun.config.overrides import Override, grammar_text, parse
+from dlrun.config.overrides import Override, decoded, grammar_text, parse
 from dlrun.errors import DlrunErrors
 
 
@@ -71,11 +71,13 @@ class Loader(ConfigLoaderImpl):
         self._fill(config, [o.text for o in task if not o.sweep])
         config.hydra.overrides.task = [grammar_text(o.text) for o in task]
         naming = config.hydra.job.config.override_dirname
-        config.hydra.job.override_dirname = get_overrides_dirname(
-            OverridesParser.create().parse_overrides([grammar_text(o.text) for o in task]),
-            exclude_keys=naming.exclude_keys,
-            item_sep=naming.item_sep,
-            kv_sep=naming.kv_sep,
+        config.hydra.job.override_dirname = decoded(
+            get_overrides_dirname(
+                OverridesParser.create().parse_overrides([grammar_text(o.text) for o in task]),
+                exclude_keys=naming.exclude_keys,
+                item_sep=naming.item_sep,
+                kv_sep=naming.kv_sep,
+            )
         )
         return config
 

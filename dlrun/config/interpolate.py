@@ -115,7 +115,7 @@ def _value(path: Path, text: str, config: Any) -> Any:
 def _missing_key(text: str, message: str, config: Any, path: Path) -> DlrunError:
     found = re.search(r"key '([^']*)' not found", message)
     key = found[1] if found else text.strip("${}")
-    keys = [*_keys(config), *(dotted(path) for path in FROM_DATA)]
+    keys = list(dict.fromkeys([*_keys(config), *(dotted(path) for path in FROM_DATA)]))
     hint = did_you_mean(key, keys, "")
     if key in map(dotted, FROM_DATA) and path[0] == "data":
         return DlrunError(

@@ -5,42 +5,67 @@ from __future__ import annotations
 import math
 import re
 import types
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from dlrun.errors import DlrunError, Path, did_you_mean
+from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean
 from dlrun.recipe import FolderName
 
-_RANK = {"wrong-type": 0, "invalid-choice": 1, "out-of-range": 2, "bad-name": 3}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
+_RANK = {"wrong-type": 0, "unknown-key": 1, "invalid-choice": 1, "out-of-range": 2, "bad-name": 3}
+
+
+@dataclass
+class Fault:
+    """One value that does not belong; ``path`` leads into a list or a mapping."""
+
+    code: str
+    value: Any
+    expected: Any
+    hint: str | None = None
+    path: Path = ()
 
 
 class Mismatch(Exception):
-    """A value that does not belong; ``path`` leads into a list or a mapping."""
+    """Values that do not belong: one, or several of a list or a mapping."""
 
-    def __init__(self, code: str, value: Any, expected: Any, path: Path = (), hint: str | None = None) -> None:
-        super().__init__(code)
-        self.code, self.value, self.expected, self.path, self.hint = code, value, expected, path, hint
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(faults[0].code)
+        self.faults = faults
 
 
 def check(value: Any, hint: Any, path: Path) -> Any:
     """The value as its field holds it: lists become tuples, whole numbers become floats where a number belongs.
 
     Raises:
-        DlrunError: ``wrong-type``, ``out-of-range``, ``invalid-choice`` or ``bad-name``.
+        DlrunErrors: ``wrong-type``, ``unknown-key``, ``out-of-range``, ``invalid-choice`` or ``bad-name``, one for each
+            value that is wrong.
     """
     try:
         return _accept(value, hint)
     except Mismatch as found:
-        whole = (*path, *found.path)
-        name = next((p for p in reversed(whole) if isinstance(p, str)), "")
-        place = f"an item of `{name}`" if found.path and whole[-1] != name else f"`{name}`"
-        raise DlrunError(
-            found.code,
-            f"{place} must be {describe(found.expected)}, got `{written(found.value)}`.",
-            path=whole,
-            hint=found.hint or _suggest(found.value, found.expected),
-        ) from None
+        raise DlrunErrors([_error(fault, path) for fault in found.faults]) from None
+
+
+def _error(fault: Fault, path: Path) -> DlrunError:
+    whole = (*path, *fault.path)
+    name = next((p for p in reversed(whole) if isinstance(p, str)), "")
+    if fault.code == "unknown-key":
+        message, hint = (
+            f"`{fault.value}` is not a key of `{whole[-2]}`.",
+            did_you_mean(fault.value, get_args(fault.expected)),
+        )
+        return DlrunError(fault.code, message, path=whole, hint=hint)
+    place = f"an item of `{name}`" if fault.path and whole[-1] != name else f"`{name}`"
+    return DlrunError(
+        fault.code,
+        f"{place} must be {describe(fault.expected)}, got `{written(fault.value)}`.",
+        path=whole,
+        hint=fault.hint or _suggest(fault.value, fault.expected),
+    )
 
 
 def _accept(value: Any, hint: Any) -> Any:
@@ -49,8 +74,8 @@ def _accept(value: Any, hint: Any) -> Any:
         try:
             return _within(_accept(value, hint.__origin__), hint)
         except Mismatch as found:
-            if not found.path:
-                found.expected = hint  # say the whole rule
+            if not found.faults[0].path:
+                found.faults[0].expected = hint  # say the whole rule
             raise
     if origin in (Union, types.UnionType):
         return _any_of(value, hint)
@@ -60,8 +85,11 @@ def _accept(value: Any, hint: Any) -> Any:
         return _tuple(value, hint)
     if origin is dict:
         if not isinstance(value, dict):
-            raise Mismatch("wrong-type", value, hint)
-        return {key: _inside(v, get_args(hint)[1], key) for key, v in value.items()}
+            raise Mismatch(Fault("wrong-type", value, hint))
+        keys, of = get_args(hint)
+        if get_origin(keys) is Literal and (unknown := [key for key in value if key not in get_args(keys)]):
+            raise Mismatch(*(Fault("unknown-key", key, keys, path=(key,)) for key in unknown))
+        return dict(zip(value, _each((key, v, of) for key, v in value.items()), strict=True))
     if hint is Any:
         return value
     if hint is None or hint is type(None):
@@ -74,17 +102,17 @@ def _accept(value: Any, hint: Any) -> Any:
             except OverflowError:  # an integer may have any number of digits
                 number = math.inf
             if not math.isfinite(number):
-                raise Mismatch("out-of-range", value, hint, hint="Write a finite number.")
+                raise Mismatch(Fault("out-of-range", value, hint, hint="Write a finite number."))
             return number
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise Mismatch("wrong-type", value, hint)
+    raise Mismatch(Fault("wrong-type", value, hint))
 
 
 def _within(value: Any, hint: Any) -> Any:
     for bound in hint.__metadata__:
         if isinstance(bound, FolderName) and not bound.allows(value):
-            raise Mismatch("bad-name", value, hint, hint="The folder above a run is `output.root`.")
+            raise Mismatch(Fault("bad-name", value, hint, hint="The folder above a run is `output.root`."))
         outside = (
             (isinstance(bound, Gt) and not value > bound.gt)
             or (isinstance(bound, Ge) and not value >= bound.ge)
@@ -92,7 +120,7 @@ def _within(value: Any, hint: Any) -> Any:
             or (isinstance(bound, Le) and not value <= bound.le)
         )
         if outside:
-            raise Mismatch("out-of-range", value, hint)
+            raise Mismatch(Fault("out-of-range", value, hint))
     return value
 
 
@@ -103,35 +131,40 @@ def _any_of(value: Any, hint: Any) -> Any:
             return _accept(value, option)
         except Mismatch as mismatch:
             found.append(mismatch)
-    worst = max(found, key=lambda m: (len(m.path), _RANK[m.code]))
-    expected = worst.expected if worst.path else hint
-    raise Mismatch(worst.code, worst.value if worst.path else value, expected, worst.path, worst.hint)
+    worst = max((m.faults for m in found), key=lambda faults: (len(faults[0].path), _RANK[faults[0].code]))
+    raise Mismatch(*worst) if worst[0].path else Mismatch(Fault(worst[0].code, value, hint, worst[0].hint))
 
 
 def _literal(value: Any, hint: Any) -> Any:
     options = get_args(hint)
     if any(value == o and type(value) is type(o) for o in options):
         return value
-    raise Mismatch("invalid-choice" if isinstance(value, str) else "wrong-type", value, hint)
+    raise Mismatch(Fault("invalid-choice" if isinstance(value, str) else "wrong-type", value, hint))
 
 
 def _tuple(value: Any, hint: Any) -> Any:
     args = get_args(hint)
     if not isinstance(value, list | tuple):
-        raise Mismatch("wrong-type", value, hint)
+        raise Mismatch(Fault("wrong-type", value, hint))
     if len(args) == 2 and args[1] is Ellipsis:
         args = (args[0],) * len(value)
     elif len(args) != len(value):
-        raise Mismatch("wrong-type", value, hint)
-    return tuple(_inside(item, arg, i) for i, (item, arg) in enumerate(zip(value, args, strict=True)))
+        raise Mismatch(Fault("wrong-type", value, hint))
+    return tuple(_each((i, item, arg) for i, (item, arg) in enumerate(zip(value, args, strict=True))))
 
 
-def _inside(value: Any, hint: Any, key: str | int) -> Any:
-    try:
-        return _accept(value, hint)
-    except Mismatch as found:
-        found.path = (key, *found.path)
-        raise
+def _each(parts: Iterable[tuple[str | int, Any, Any]]) -> list[Any]:
+    """The values of a list or a mapping, given with their keys and types; all that do not belong are told."""
+    accepted: list[Any] = []
+    faults: list[Fault] = []
+    for key, value, hint in parts:
+        try:
+            accepted.append(_accept(value, hint))
+        except Mismatch as found:
+            faults += [replace(fault, path=(key, *fault.path)) for fault in found.faults]
+    if faults:
+        raise Mismatch(*faults)
+    return accepted
 
 
 def describe(hint: Any, many: bool = False) -> str:
@@ -195,6 +228,8 @@ def _suggest(value: Any, hint: Any) -> str | None:
             return did_you_mean(value, names) or None
         if {int, float} & set(kinds) and re.fullmatch("0+[1-9][0-9]*", value):
             return f"Write `{value.lstrip('0')}`."  # octal to some readers of YAML
+        if (int in kinds and re.fullmatch("-?[0-9]+", value)) or (float in kinds and _NUMBER.fullmatch(value)):
+            return f"Write `{value}` without quotes."
     if isinstance(value, float) and int in kinds and value.is_integer():
         return f"Write `{int(value)}`."
     if isinstance(value, int | float | bool) and str in kinds:
@@ -210,6 +245,11 @@ def _as_list(value: Any, hint: Any) -> str | None:
     except Mismatch:
         return None
     return f"Write `[{written(value)}]`."
+
+
+def takes_mapping(hint: Any) -> bool:
+    """Whether a mapping with keys of the user's own may stand there."""
+    return any(get_origin(kind) is dict for kind in _kinds(hint))
 
 
 def _kinds(hint: Any) -> list[Any]:

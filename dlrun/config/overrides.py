@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,10 +12,15 @@ from typing import Any
 from dlrun.config.catalog import CHOICES, RECIPE, Catalog
 from dlrun.errors import DlrunError, DlrunErrors, Where
 
+_ODD = re.compile(r"[^\w.$~+@/:\- \[\]]")
 _GRAMMAR = "Write `key=value`; quote a value with spaces or special characters: key='\"a b\"'."
 _INDEX = re.compile(r"\[(\w+)\]")
 _WORDS = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?:\\.|[^\[\]{}(),:='"\\])+""")
 """Quoted texts, and what stands between the marks of the grammar."""
+_QUOTED_KEY = re.compile(r"""[{,]\s*['"]""")
+_BEYOND = re.compile(r"[^\x00-\x7f]|(?<=\w) (?=\w)")
+"""What a key may hold and the grammar does not know."""
+_SPELT = re.compile(r"__U([0-9a-f]{1,6})__")
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,45 @@ def parse(texts: Sequence[str], catalog: Catalog) -> list[Override]:
 def grammar_text(text: str) -> str:
     """The override as Hydra's grammar can read it.
 
-    ``layers[3]`` becomes ``layers.3``; odd paths are quoted, and so is text beyond ASCII.
+    ``layers[3]`` becomes ``layers.3``; odd paths are quoted, and so is text beyond ASCII. In keys, which cannot be
+    quoted, such characters are spelt out; ``decoded`` brings them back.
     """
     key, equals, value = text.partition("=")
-    key = _INDEX.sub(r".\1", key)
+    key = _BEYOND.sub(_spelt, _INDEX.sub(r".\1", key))
     if equals and key.lstrip("+") == RECIPE and (value[:1] == "~" or _is_file(value)):
         value = quoted(value)
-    elif not value.isascii() and "${" not in value:
-        value = _WORDS.sub(_quoted_word, value)
+    elif (not value.isascii() or _QUOTED_KEY.search(value)) and "${" not in value:
+        value = _WORDS.sub(_readable_word, value)
     return f"{key}{equals}{value}"
 
 
-def _quoted_word(found: re.Match[str]) -> str:
-    word = found[0]
-    if word.isascii() or word[0] in "'\"":
-        return word
+def _readable_word(found: re.Match[str]) -> str:
+    word, text = found[0], found.string
     inner = word.strip()
-    return word.replace(inner, quoted(inner))
+    if text[: found.start()].rstrip()[-1:] in ("{", ",") and text[found.end() :].lstrip()[:1] == ":":
+        if word[0] in "'\"":
+            return re.sub(r"^.|[^A-Za-z0-9_-]", _spelt, word[1:-1])  # the first, so that a number or `true` stays text
+        return word.replace(inner, _BEYOND.sub(_spelt, inner)) if inner else word
+    return word if word.isascii() or word[0] in "'\"" else word.replace(inner, quoted(inner))
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return f"__U{ord(found[0]):x}__"
+
+
+def readable(text: str) -> str:
+    """The override of a job, which was made of ``grammar_text``, with its key as it was typed."""
+    key, equals, value = text.partition("=")
+    return f"{decoded(key)}{equals}{value}"
+
+
+def decoded(value: Any) -> Any:
+    """A value, or text of an override, with the characters that ``grammar_text`` spelt out."""
+    if isinstance(value, dict):
+        return {decoded(key): decoded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    return _SPELT.sub(lambda found: chr(int(found[1], 16)), value) if isinstance(value, str) else value
 
 
 def quoted(text: str) -> str:
@@ -114,9 +142,9 @@ def _parse(text: str, catalog: Catalog) -> Override:
         parsed = OverridesParser.create().parse_overrides([grammar_text(text)])[0]
         sweep = parsed.is_sweep_override()
         value = None if sweep else parsed.value()
-    except (HydraException, ValueError, RecursionError) as error:
-        raise DlrunError("override-syntax", f"`{text}` is not an override.", hint=_reason(text, error)) from None
-    key = parsed.key_or_group
+    except (HydraException, ValueError, RecursionError):
+        raise DlrunError("override-syntax", f"`{text}` is not an override.", hint=_reason(text)) from None
+    text, key, value = readable(text), decoded(parsed.key_or_group), decoded(value)
     if parsed.package is not None:
         raise DlrunError(
             "override-syntax", f"`{text}` names a package; groups are chosen by name.", hint=f"Write `{key}=…`."
@@ -125,16 +153,34 @@ def _parse(text: str, catalog: Catalog) -> Override:
     return Override(text, key, value, parsed.is_delete(), is_group, parsed.is_add() or parsed.is_force_add(), sweep)
 
 
-def _reason(text: str, error: Exception) -> str:
-    value = text.partition("=")[2]
-    key = text.partition("=")[0]
+def _reason(text: str) -> str:
+    key, _, value = text.partition("=")
     if key != key.strip() or value[:1] == " ":
         return "Write it without spaces around `=`."
     if value.count("[") != value.count("]") or value.count("{") != value.count("}"):
         return "A bracket is not closed; in a shell, quote the whole override."
     if ":" in value and "{" in value and ": " not in value and "," not in value:
         return "In a shell, quote the whole override."
+    if odd := _ODD.search(key):
+        above, _, name = key[: odd.start()].rpartition(".")
+        meant = f'{above}={{"{name}{key[odd.start() :]}": {value}}}'
+        return f"`{odd[0]}` cannot stand in a key here; write {shlex.quote(meant)}."
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    if _is_read(meant := f'{key}="{escaped}"'):
+        return (
+            f"Text with special characters stands in quotes, and those in quotes for the shell: {shlex.quote(meant)}."
+        )
     return _GRAMMAR
+
+
+def _is_read(text: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return bool(OverridesParser.create().parse_overrides([grammar_text(text)]))
+    except (HydraException, ValueError, RecursionError):
+        return False
 
 
 def single(overrides: Sequence[Override]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.catalog import RECIPE, Catalog, catalog_of
-from dlrun.config.overrides import Override, contradiction, parse, quoted
+from dlrun.config.overrides import Override, contradiction, parse, quoted, readable
 from dlrun.errors import DlrunError, DlrunErrors, Where, did_you_mean
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class _Job:
         job = HydraConfig.get()
         folder = Path(job.sweep.dir).absolute()
         try:
-            return self.run_job(int(job.job.num), [str(o) for o in job.overrides.task], folder)
+            return self.run_job(int(job.job.num), [readable(str(o)) for o in job.overrides.task], folder)
         finally:
             with contextlib.suppress(OSError):
                 os.rmdir(job.runtime.output_dir)  # Hydra's folder of the job, if the job left it empty

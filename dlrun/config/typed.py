@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,10 +11,12 @@ from dlrun.config.drafts import layer_draft, model_draft, no_layer
 from dlrun.config.language import Choice, Field, Form, Items, Leaf, Rows, Section, fields
 from dlrun.config.leaf import check, describe, written
 from dlrun.config.node import FromEnvironment, Node, Unresolved
-from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, nearest
-from dlrun.graph.architecture import LayerList
+from dlrun.data.augmentation import Augmentation
+from dlrun.data.transforms import Transform
+from dlrun.errors import DlrunError, DlrunErrors, Path, did_you_mean, dotted, nearest
+from dlrun.graph.architecture import LayerList, Model
 from dlrun.graph.layer import Layer, layers
-from dlrun.recipe import Data, Recipe
+from dlrun.recipe import BackendChoice, Data, Recipe, Train
 
 
 class _Broken:
@@ -34,7 +37,9 @@ class Typing:
         self.errors: list[DlrunError] = []
         self.extended = extended
         self.drafts: dict[Path, Any] = {}
-        """What is known of layers, lists of them, the model and the data where they have mistakes."""
+        """What is known of layers, lists of them, the model and other sections where they have mistakes."""
+        self.unread: set[Path] = set()
+        """Fields of which the value is not known: wrong ones, and those that a misspelt key may mean."""
 
     def fail(self, code: str, message: str, path: Path, hint: str | None = None) -> _Broken:
         """Collect a mistake."""
@@ -63,11 +68,14 @@ class Typing:
         value = node.plain()
         try:
             return check(str(value) if isinstance(value, FromEnvironment) else value, form.type, path)
-        except DlrunError as error:
+        except DlrunErrors as several:
             if isinstance(value, FromEnvironment):
-                with suppress(DlrunError):
+                with suppress(DlrunErrors):
                     return check(scalar(value), form.type, path)
-            self.errors.append(error)
+            if path == ("data", "sampling") and isinstance(value, dict):
+                shares = written(list(value.values()))
+                several.errors[0].hint = f"Write a list of shares, one for each class in their order: `{shares}`."
+            self.errors += several.errors
             return BROKEN
 
     def _section(self, form: Section, node: Node, path: Path) -> Any:
@@ -90,7 +98,9 @@ class Typing:
                 f"`{path[-1]}` must be the name of one {registry.role} or a mapping with `name`, "
                 f"got `{written(node.plain())}`.",
                 path,
-                did_you_mean("", registry),
+                "Write a list of layers below `model.layers`."
+                if form.base is Model and isinstance(node.value, list)
+                else did_you_mean("", registry),
             )
         name = node.value.get("name")
         if (name is None or name.value is None) and registry.default is not None:
@@ -162,6 +172,8 @@ class Typing:
             self.drafts[path] = tuple(
                 draft if item is BROKEN else item for item, draft in zip(items, known, strict=True)
             )
+        elif form.base in (Augmentation, Transform):  # the base itself changes nothing
+            self.drafts[path] = tuple(form.base() if item is BROKEN else item for item in items)
         return BROKEN
 
     def _item(self, form: Items, node: Node, path: Path) -> Any:
@@ -209,7 +221,7 @@ class Typing:
         self.drafts[path[:-1]] = layer_draft(kind, good, broken, nested)
 
     def _no_item(self, form: Items, node: Node, path: Path) -> Any:
-        role = form.registry.role
+        one = form.registry.one
         if isinstance(node.value, dict) and len(node.value) > 1:
             names = list(node.value)
             kinds = [n for n in names if n in form.registry]
@@ -217,19 +229,19 @@ class Typing:
                 rest = ", ".join(f"`{n}`" for n in names if n != kinds[0])
                 return self.fail(
                     "wrong-type",
-                    f"a {role} is one key; {rest} stand beside `{kinds[0]}`.",
+                    f"{one} is one key; {rest} stand beside `{kinds[0]}`.",
                     path,
                     f"Indent the fields below `{kinds[0]}:`, or write `- {kinds[0]}: {{…}}`.",
                 )
             return self.fail(
                 "wrong-type",
-                f"a {role} is one key, got {', '.join(f'`{n}`' for n in names)}.",
+                f"{one} is one key, got {', '.join(f'`{n}`' for n in names)}.",
                 path,
                 "Start each with its own `- `.",
             )
         return self.fail(
             "wrong-type",
-            f"a {role} is a name or a mapping with one key, got `{written(node.plain())}`.",
+            f"{one} is a name or a mapping with one key, got `{written(node.plain())}`.",
             path,
             "Write `- name` or `- name: {field: value}`.",
         )
@@ -242,10 +254,11 @@ class Typing:
             if key in known:
                 values[key] = self.value(known[key].form, child, (*path, key))
             else:
-                values[key] = self.unknown(key, [*known, *extra], (*path, key), owner)
+                values[key] = self.unknown(key, [*known, *extra], (*path, key), owner, _below(known, node, key))
         for name, field in known.items():
             if field.required and name not in values:
                 values[name] = self.missing(field, (*path, name), owner)
+        self.unread |= {(*path, name) for name, value in values.items() if value is BROKEN}
         if any(v is BROKEN for v in values.values()):
             self._keep(cls, values, path)
             return BROKEN
@@ -270,15 +283,20 @@ class Typing:
             self.drafts[path] = model_draft(good, {"layers": self.drafts.get((*path, "layers"))})
         # what would be looked at: without a file that the recipe names, the data is not what it will be
         elif cls is Data and all(values.get(name) is not BROKEN for name in ("files", "source", "root", "download")):
-            good = {name: value for name, value in values.items() if value is not BROKEN}
-            if "source" in good:
-                self.drafts[path] = Data(**good)
+            known = {name: self.drafts.get((*path, name)) if v is BROKEN else v for name, v in values.items()}
+            if "source" in known:
+                self.drafts[path] = Data(**{name: value for name, value in known.items() if value is not None})
+        elif cls in (Train, BackendChoice):
+            self.drafts[path] = cls(**{name: value for name, value in values.items() if value is not BROKEN})
 
-    def unknown(self, key: str, valid: list[str], path: Path, owner: str) -> _Broken:
-        """Collect ``unknown-key``."""
+    def unknown(self, key: str, valid: list[str], path: Path, owner: str, below: Sequence[str] = ()) -> _Broken:
+        """Collect ``unknown-key``; ``below`` are sections of the owner that have such a key."""
         listed = "Valid: " + ", ".join(f"`{n}`" for n in valid) + "." if valid else f"`{owner}` has no fields."
         meant = nearest(key, valid) or [n for n in valid if _initials(n) == key]  # lr, bs
-        elsewhere = _elsewhere(key) if len(path) == 1 and not meant else []
+        elsewhere = [dotted((*path[:-1], name, key)) for name in below]
+        if len(path) == 1 and not meant:
+            elsewhere = _elsewhere(key)
+        self.unread |= {(*path[:-1], name) for name in meant}
         hint = f"Did you mean `{(meant or elsewhere)[0]}`? {listed}" if meant or elsewhere else listed
         return self.fail("unknown-key", f"`{key}` is not a key of `{owner}`.", path, hint)
 
@@ -295,6 +313,22 @@ class Typing:
 
 def _initials(name: str) -> str:
     return "".join(word[:1] for word in name.split("_"))
+
+
+def _below(known: Mapping[str, Field], node: Node, key: str) -> list[str]:
+    """Fields of a section that are sections with such a key: ``source`` for a ``train`` written beside it."""
+    found = []
+    for name, field in known.items():
+        form, child = field.form, node.child(name)
+        kind = child.child("name") if child is not None and isinstance(form, Choice) else None
+        if isinstance(form, Section):
+            cls: Any = form.cls
+        elif isinstance(form, Choice) and kind is not None and kind.value in form.registry:
+            cls = form.registry.get(kind.value)
+        else:
+            continue
+        found += [name] if key in fields(cls) else []
+    return found
 
 
 def _elsewhere(key: str) -> list[str]:

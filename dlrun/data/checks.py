@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from dlrun.graph.tensor import TensorType
 from dlrun.recipe import Data
 
 
-def seen(data: Data, signature: Signature) -> Signature:
+def seen(data: Data, signature: Signature, errors: list[DlrunError]) -> Signature:
     """The signature of samples as the model reads them, after transforms and augmentations.
 
-    Raises:
-        DlrunError: When one of them does not fit.
+    Args:
+        data: The recipe's section.
+        signature: Of samples as stored.
+        errors: Gets a mistake for each step that does not fit; the next one is looked at as if it were not there.
     """
     x: TensorType = signature.input
     chains: dict[str, Sequence[Augmentation | Transform]] = {"augment": data.augment, "preprocess": data.preprocess}
@@ -29,27 +31,8 @@ def seen(data: Data, signature: Signature) -> Signature:
                 x = step.infer(x)
             except DlrunError as error:
                 error.path = ("data", key, i, step.kind, *error.path)
-                raise
+                errors.append(error)
     return dataclasses.replace(signature, input=x)
-
-
-def split_sizes(data: Data, signature: Signature, errors: list[DlrunError]) -> tuple[int, int]:
-    samples = signature.sizes.get("train", 0)
-    if samples == 0:
-        errors.append(DlrunError("empty-data", "the training split has no samples.", path=("data", "source")))
-        return 0, 0
-    held = data.validation if isinstance(data.validation, int) else round(data.validation * samples)
-    if held >= samples:
-        errors.append(
-            DlrunError(
-                "validation-too-large",
-                f"`{data.validation}` samples for validation leave none of {samples} for training.",
-                path=("data", "validation"),
-                hint="Use a smaller count, or a share below 1 such as 0.1.",
-            )
-        )
-        return samples, 0
-    return samples - held, held
 
 
 def check_missing(data: Data, signature: Signature, x: np.ndarray, what: str) -> None:
@@ -78,43 +61,34 @@ def check_missing(data: Data, signature: Signature, x: np.ndarray, what: str) ->
         )
 
 
-def check_data(data: Data, signature: Signature, errors: list[DlrunError]) -> None:
-    try:
-        seen(data, signature)
-    except DlrunError as error:
-        errors.append(error)
+def check_data(data: Data, signature: Signature) -> Iterator[DlrunError]:
+    """What of augmentations and sampling does not fit the labels or how samples are stored."""
     by_class = signature.classes is not None and signature.target.rank == 0
     for i, augmentation in enumerate(data.augment):
         try:
             augmentation.check(signature)
         except DlrunError as error:
             error.path = ("data", "augment", i, augmentation.kind, *error.path)
-            errors.append(error)
+            yield error
         if augmentation.mixes and not by_class:
-            errors.append(
-                DlrunError(
-                    "needs-classes",
-                    f"`{augmentation.kind}` mixes classes, but the labels are {signature.target}.",
-                    path=("data", "augment", i),
-                )
+            yield DlrunError(
+                "needs-classes",
+                f"`{augmentation.kind}` mixes classes, but the labels are {signature.target}.",
+                path=("data", "augment", i),
             )
     if data.sampling == "natural":
         return
     if not by_class:
-        errors.append(
-            DlrunError(
-                "needs-classes",
-                f"`sampling` draws by class, but the labels are {signature.target}.",
-                path=("data", "sampling"),
-                hint="Use `natural`.",
-            )
+        yield DlrunError(
+            "needs-classes",
+            f"`sampling` draws by class, but the labels are {signature.target}.",
+            path=("data", "sampling"),
+            hint="Use `natural`.",
         )
     elif isinstance(data.sampling, tuple) and (len(data.sampling) != signature.classes or not any(data.sampling)):
-        errors.append(
-            DlrunError(
-                "wrong-shares",
-                f"`sampling` has {len(data.sampling)} shares for {signature.classes} classes, or all of them are 0.",
-                path=("data", "sampling"),
-                hint=f"Write {signature.classes} numbers, one for each class in their order.",
-            )
+        yield DlrunError(
+            "wrong-shares",
+            f"`sampling` has {len(data.sampling)} shares for {signature.classes} classes, or all of them are 0.",
+            path=("data", "sampling"),
+            hint=f"Write {signature.classes} numbers, one for each class in their order.",
         )

@@ -68,7 +68,12 @@ def _downloaded(file: RemoteFile, part: Path, path: KeyPath) -> str:
     while True:
         resumed = part.exists()
         _log.info("fetching %s", file.url)
-        fetch_url(file.url, part)
+        try:
+            fetch_url(file.url, part)
+        except RunError as error:
+            if error.code == "download-failed":
+                error.path = (*path, "url")
+            raise
         sha256 = digest(part, "sha256")
         problem = _problem(file, part, sha256, path)
         if problem is None:

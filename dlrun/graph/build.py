@@ -46,7 +46,7 @@ def build_graph(
     return finished(_listed(specs, input_type, path), outputs)
 
 
-def _listed(specs: Sequence[Layer], input_type: TensorType, path: Path) -> Builder:
+def _listed(specs: Sequence[Layer], input_type: TensorType | None, path: Path) -> Builder:
     builder = Builder(input_type)
     if not specs:
         raise DlrunErrors(
@@ -56,8 +56,12 @@ def _listed(specs: Sequence[Layer], input_type: TensorType, path: Path) -> Build
     return builder
 
 
-def draft_mistakes(model: LayerList, input_type: TensorType) -> list[DlrunError]:
+def draft_mistakes(model: LayerList, input_type: TensorType | None) -> list[DlrunError]:
     """What is wrong with the wiring of a model, some layers of which may be drafts.
+
+    Args:
+        model: The layers.
+        input_type: Type of the model's input, per sample, if it is known.
 
     Raises:
         DlrunError: Where nothing can be wired at all.
@@ -77,6 +81,7 @@ def finished(builder: Builder, outputs: Sequence[str] = ()) -> Graph:
     wrong, unused = builder.mistakes(), builder.unused(names)
     if wrong:
         raise DlrunErrors(_distinct([*wrong, *unused]))
+    assert builder.input_type is not None
     graph = Graph(builder.input_type, tuple(builder.nodes), names)
     if unused:
         raise UnusedLayers(unused, graph)
@@ -95,7 +100,7 @@ MOST_LAYERS = 10_000
 class Builder(Names):
     """Collects nodes and mistakes while layers are added."""
 
-    def __init__(self, input_type: TensorType) -> None:
+    def __init__(self, input_type: TensorType | None) -> None:
         super().__init__()
         self.input_type = input_type
         self.nodes: list[Node] = []

@@ -184,14 +184,16 @@ def with_threads(plan: Plan, recorded: dict[str, Any]) -> Plan:
 
 
 def horizon_note(plan: Plan, loaded: Checkpoint) -> str | None:
-    """What a changed number of epochs does to the schedule, or None."""
+    """What a changed number of epochs does to the schedule, or None where that is nothing."""
     before = loaded.facts["total_steps"]
     if before == plan.total_steps:
         return None
     recipe, step, per_epoch = plan.recipe, loaded.position.step, plan.steps_per_epoch
-    rate = recipe.optimizer.learning_rate
-    old = rate * recipe.schedule.factor(step, before, per_epoch)
-    new = rate * recipe.schedule.factor(step, plan.total_steps, per_epoch)
+    factor, rate = recipe.schedule.factor, recipe.optimizer.learning_rate
+    looked_at = (step, max(step, min(before, plan.total_steps) - 1))
+    if all(factor(s, before, per_epoch) == factor(s, plan.total_steps, per_epoch) for s in looked_at):
+        return None  # as with a constant rate, or one that falls at stated epochs
+    old, new = rate * factor(step, before, per_epoch), rate * factor(step, plan.total_steps, per_epoch)
     return (
         f"schedule `{recipe.schedule.kind}` now spans {plan.total_steps:,} updates instead of {before:,}: "
         f"the learning rate of update {step + 1:,} is {new:.3g} (was {old:.3g})."

@@ -62,7 +62,6 @@ def test_each_draws_for_its_place_and_for_the_sample(group: Any) -> None:
 @pytest.mark.parametrize(
     ("group", "code", "path", "said"),
     [
-        (RandomApply(augment=()), "nothing-to-change", ("augment",), "`random_apply.augment` is an empty list"),
         (
             RandomApply(augment=(FLIP, Mixup())),
             "mixes-samples",
@@ -121,3 +120,11 @@ def test_a_recipe_writes_groups_as_lists_in_the_list(
     error = capsys.readouterr().err
     assert "wrong-size" in error and "b.yaml:13:" in error
     assert "data.augment[0].random_apply.augment[1].random_choice.augment[1].cutout.size" in error
+
+
+@pytest.mark.parametrize("group", [RandomApply, RandomChoice])
+def test_an_empty_list_is_refused(group: Any) -> None:
+    with pytest.raises(DlrunError) as caught:
+        group(augment=())
+    assert (caught.value.code, caught.value.path) == ("nothing-to-change", ("augment",))
+    assert f"`{group.kind}.augment` is an empty list" in str(caught.value)

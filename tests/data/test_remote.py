@@ -241,10 +241,11 @@ def test_downloading_is_off(server: Any, root: str) -> None:
 
 def test_nothing_there(server: Any, root: str) -> None:
     error = error_of([file(server, "table.csv", "none")], root)
-    assert (error.code, error.exit_code) == ("download-failed", 1)
+    assert (error.code, error.exit_code, error.path) == ("download-failed", 1, ("data", "files", 0, "url"))
     assert f"`{server.url('none')}table.csv` could not be downloaded: HTTP 404 Not Found" in error.message
     error = error_of([RemoteFile(url="http://127.0.0.1:9/a.csv")], root)
     assert "Connection refused" in error.message
+    assert error.path == ("data", "files", 0, "url")
 
 
 def test_what_is_no_archive(server: Any, root: str) -> None:

@@ -150,6 +150,7 @@ def test_nothing_left_of_a_class(root: Path) -> None:
     assert caught.value.code == "empty-class"
     assert "holds no images. 6 of 12 train images are left out as unreadable" in caught.value.message
     assert " and 3 more." in caught.value.message
+    assert "Or remove the folder" in (caught.value.hint or "")
     for i in range(6):
         (root / "train" / "b" / f"{i}.png").write_bytes(b"")
     with pytest.raises(DlrunError, match="empty-data: .*hold no images. 12 of 12 train images are left out"):

@@ -117,6 +117,12 @@ def test_splits_that_do_not_fit(tmp_path: Path) -> None:
     assert error.code == "split-mismatch"
     assert "`(4,)`" in error.message
     assert "`(3,)`" in error.message
+    c = save(tmp_path / "c.npz", x=np.zeros((2, 3)), y=[0.5, 1.0])
+    for first, second in ((a, c), (c, a)):
+        error = error_of(npz(first, second))
+        assert error.code == "split-mismatch"
+        said = f"`y` holds numbers in `{c}`, but class ids (whole numbers) in `{a}`."
+        assert error.message == f"`{second}`: {said}"
 
 
 def test_no_samples(tmp_path: Path, plan_of: Any) -> None:

@@ -54,5 +54,5 @@ def test_stopped_and_extended_equals_uninterrupted(backend: str, data_root: Path
     cli("train", *same, "train.epochs=2", "output.name=whole", cwd=tmp_path)
     cli("train", *same, "train.epochs=1", "output.name=short", cwd=tmp_path)
     extended = cli("train", f"resume={tmp_path / 'outputs/mnist/short'}", "train.epochs=2", cwd=tmp_path)
-    assert "now spans 50 updates instead of 25" in extended.stderr + extended.stdout
+    assert "now spans" not in extended.stderr + extended.stdout
     assert result(tmp_path / "outputs/mnist/short") == result(tmp_path / "outputs/mnist/whole")

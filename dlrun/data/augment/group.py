@@ -24,9 +24,11 @@ class _Group(Augmentation):
 
     augment: tuple[Augmentation, ...]
 
-    def infer(self, x: TensorType) -> TensorType:
+    def __post_init__(self) -> None:
         if not self.augment:
             raise DlrunError("nothing-to-change", f"`{self.kind}.augment` is an empty list.", path=("augment",))
+
+    def infer(self, x: TensorType) -> TensorType:
         for i, one in enumerate(self.augment):
             if one.mixes:
                 raise DlrunError(

@@ -198,6 +198,7 @@ def _check_complete(folder: Path, listed: _Listed) -> None:
     present = {i for i, count in zip(listed.ids, listed.files.counts, strict=True) if count}
     if missing := sorted(set(range(len(listed.classes))) - present):
         said = f"`{folder / listed.classes[missing[0]]}` holds no images."
+        hint = f"{hint} Or remove the folder."
         raise DlrunError("empty-class", said + left_out, path=path, hint=hint)
 
 

@@ -200,10 +200,13 @@ def _check_alike(train: _Described, test: _Described) -> None:
         ("samples of shape", train.x_shape, test.x_shape),
         ("samples stored as", train.stored, test.stored),
         ("labels of shape", train.y_shape, test.y_shape),
-        ("class ids", train.labels, test.labels),
     ):
         if a != b:
             raise _bad(test.path, "split-mismatch", f"it has {what} `{b}`, but `{train.path}` has `{a}`")
+    if train.labels != test.labels:
+        ids, numbers = (train, test) if train.labels else (test, train)
+        said = f"`y` holds numbers in `{numbers.path}`, but class ids (whole numbers) in `{ids.path}`"
+        raise _bad(test.path, "split-mismatch", said)
 
 
 def _class_names(path: Path, classes: int | None) -> tuple[str, ...] | None:

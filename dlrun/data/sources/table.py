@@ -60,7 +60,7 @@ class Table(Source):
     target: str
     target_type: Literal["class", "number"] | None = None
     classes: tuple[str, ...] | None = None
-    columns: dict[str, Literal["number", "category", "skip"] | dict[str, Annotated[int, Gt(0)]]] = field(
+    columns: dict[str, Literal["number", "category", "skip"] | dict[Literal["hash"], Annotated[int, Gt(0)]]] = field(
         default_factory=dict
     )
     format: Format | None = None

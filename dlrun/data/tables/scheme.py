@@ -14,7 +14,7 @@ from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.errors import Path as RecipePath
 
 Kind = Literal["number", "category", "skip"]
-Kinds = Mapping[str, Kind | Mapping[str, int]]
+Kinds = Mapping[str, Kind | Mapping[Literal["hash"], int]]
 
 FEW = 20
 """Whole numbers of up to so many different values are taken for classes."""
@@ -111,7 +111,9 @@ def require(rows: Rows, names: Sequence[str], where: RecipePath, options: Option
     raise DlrunError("missing-column", f"`{rows.path}` has no column {what}.", path=where, hint=hint)
 
 
-def _column(rows: Rows, name: str, kind: Kind | Mapping[str, int] | None, options: Options) -> Column | None:
+def _column(
+    rows: Rows, name: str, kind: Kind | Mapping[Literal["hash"], int] | None, options: Options
+) -> Column | None:
     if kind == "skip":
         return None
     if kind is None and _NO_NAME.fullmatch(name):
