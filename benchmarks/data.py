@@ -26,9 +26,10 @@ from turns import ROOT, serve, spread, take_turns
 
 WORK = ROOT / "outputs" / "benchmarks" / "data"
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+# A turn's batches are many more than what a side may have prepared while the others took theirs.
 CASES: dict[str, dict[str, Any]] = {
-    "32x32": {"size": (32, 32), "crop": (32, 32), "padding": 4, "batch": 128, "batches": 60},
-    "480x360": {"size": (360, 480), "crop": (320, 320), "padding": 0, "batch": 32, "batches": 8},
+    "32x32": {"size": (32, 32), "crop": (32, 32), "padding": 4, "batch": 128, "batches": 150},
+    "480x360": {"size": (360, 480), "crop": (320, 320), "padding": 0, "batch": 32, "batches": 96},
 }
 SIDES = ("dlrun", "torch", "tensorflow")
 
@@ -158,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round, one turn")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--turns", type=int, default=5, help="turns of each side in a round")
+    parser.add_argument("--turns", type=int, default=3, help="turns of each side in a round")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "CASE"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "benchmarks" / "data.json")
