@@ -56,8 +56,8 @@ class Crew:
         processes: How many.
         what: Result of ``portable.encode``.
         batch_bytes: Size of the largest batch, all arrays together.
-        ahead: Batches in preparation at most, at least one for each process and at most 16: their answers wait in a
-            pipe, and one that is full would stop all.
+        ahead: Batches in preparation at most, at least one and at most 16 for each process: their answers wait in
+            a pipe, and one that is full would stop all.
 
     Raises:
         RunError: ``disk-full`` when there is no room for the batches.
@@ -129,7 +129,7 @@ def _shared_file(size: int) -> IO[bytes]:
     for folder in (_MEMORY, tempfile.gettempdir()):
         if not os.path.isdir(folder):
             continue
-        file = tempfile.NamedTemporaryFile(prefix="dlrun-batches-", dir=folder)  # noqa: SIM115
+        file = tempfile.NamedTemporaryFile(prefix="dlrun-batches-", dir=folder)  # noqa: SIM115 - for the caller to close
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)  # room that is only promised may not be there when written
