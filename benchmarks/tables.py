@@ -1,11 +1,12 @@
 """Scores on scikit-learn's tables beside its own multilayer perceptron of the same size, on the same rows.
 
 python benchmarks/tables.py            # 5 seeds of all tables on both backends
+python benchmarks/tables.py --seeds 20
 python benchmarks/tables.py --quick    # 1 seed of one table: does it run?
 
 Both standardise the columns by the training rows and train one hidden layer of 100 rectified units with Adam (learning
-rate 0.001, batches of 200) for as many epochs, so that they differ by chance alone, and by how biases start. Seed i is
-`seed=i` here and `random_state=i` there.
+rate 0.001, batches of 200) for as many epochs; weights and biases start in the same distribution, so that scores differ
+by chance alone: the standard error beside each mean tells how far. Seed i is `seed=i` here and `random_state=i` there.
 No time is measured: it may run beside other work.
 """
 
@@ -30,20 +31,28 @@ WORK = ROOT / "outputs" / "benchmarks" / "tables"
 def recipe(table: str) -> Path:
     """The table's recipe, written."""
     numbers = table == "diabetes"
-    units = 1 if numbers or table == "breast_cancer" else "'${data.classes}'"
+    x, y, *_ = rows(table)
+    units = 1 if numbers or table == "breast_cancer" else len(np.unique(y))
     loss = "mse" if numbers else "binary_cross_entropy" if units == 1 else "softmax_cross_entropy"
     path = WORK / f"{table}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f"task: tabular_{'regression' if numbers else 'classification'}\n"
         f"data:\n  source: {{name: sklearn, dataset: {table}}}\n  preprocess: [normalize]\n"
-        f"  batch_size: {min(200, len(rows(table)[1]))}\n"
-        f"model:\n  layers:\n    - dense: {{units: 100, activation: relu}}\n    - dense: {{units: {units}}}\n"
+        f"  batch_size: {min(200, len(x))}\n"
+        f"model:\n  layers:\n    - dense: {{units: 100, activation: relu, {biases(x.shape[1], 100)}}}\n"
+        f"    - dense: {{units: {units}, {biases(100, units)}}}\n"
         f"loss: {loss}\nmetrics: [{'r2' if numbers else 'accuracy'}]\n"
         f"optimizer: {{name: adam, learning_rate: 1e-3}}\ntrain: {{epochs: {EPOCHS[table]}}}\n"
         "device: {threads: 1}\ntracker: none\n"
     )
     return path
+
+
+def biases(read: int, made: int) -> str:
+    """How scikit-learn starts the biases of a layer: as its weights, by Glorot's bound."""
+    bound = (6 / (read + made)) ** 0.5
+    return f"bias_initializer: {{name: uniform, low: {-bound}, high: {bound}}}"
 
 
 def dlrun_score(table: str, backend: str, seed: int) -> float:
@@ -83,6 +92,12 @@ def sklearn_score(table: str, seed: int) -> float:
     return float(network.score(scaler.transform(test_x), test_y))
 
 
+def said(scores: list[float]) -> str:
+    """Mean, its standard error, and the range."""
+    error = statistics.stdev(scores) / len(scores) ** 0.5 if len(scores) > 1 else float("nan")
+    return f"{statistics.mean(scores):.4f} ± {error:.4f} ({min(scores):.4f}-{max(scores):.4f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one seed of one table")
@@ -94,7 +109,7 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     os.chdir(WORK)
     sides = (*BACKENDS, "scikit-learn")
-    print(f"{'table':<14}" + "".join(f"{side:>28}" for side in sides) + "   mean (lowest-highest) of the seeds")
+    print(f"{'table':<14}" + "".join(f"{side:>38}" for side in sides) + "   mean ± its standard error (lowest-highest)")
     found = {}
     for table in tables:
         scores = {
@@ -105,8 +120,7 @@ def main() -> None:
             for side in sides
         }
         found[table] = scores
-        cells = (f"{statistics.mean(s):.4f} ({min(s):.4f}-{max(s):.4f})" for s in scores.values())
-        print(f"{table:<14}" + "".join(f"{cell:>28}" for cell in cells), flush=True)
+        print(f"{table:<14}" + "".join(f"{said(s):>38}" for s in scores.values()), flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps({"seeds": seeds, "epochs": EPOCHS, "scores": found}, indent=2) + "\n")
 

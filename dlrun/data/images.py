@@ -124,9 +124,17 @@ def decode_image(
 def why_unreadable(path: str | Path) -> str | None:
     """What keeps an image file from being decoded, or None."""
     try:
-        with open(path, "rb") as file:
-            upright(file.read())
-    except Exception as error:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return _reason(error)
+    return why_undecodable(data)
+
+
+def why_undecodable(data: bytes) -> str | None:
+    """What keeps an image file's bytes from being decoded, or None."""
+    try:
+        upright(data)
+    except Exception as error:  # a damaged file makes Pillow raise almost anything
         return _reason(error)
     return None
 

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from dlrun.data.published import cache_folder
 from dlrun.errors import DlrunError
 from dlrun.files import write_atomic
 
-_FORM = 3
+_FORM = 4
 """Changes whenever an index means something else."""
 _PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _TAR = slice(257, 262)
@@ -46,6 +46,7 @@ class Shard:
         label: Number of each label's text in ``labels``, int32 (N,).
         labels: The different labels, as written.
         faults: What is wrong with members or the file, and how often; each is named once.
+        lost: Each sample that is none, by the name of its members, and what is wrong with it.
     """
 
     path: str
@@ -54,6 +55,39 @@ class Shard:
     label: np.ndarray
     labels: tuple[str, ...]
     faults: dict[str, int]
+    lost: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def image(self, number: int) -> bytes:
+        """An image file.
+
+        Raises:
+            DlrunError: ``unreadable-file`` or ``truncated-file``.
+        """
+        return read_at(self.path, int(self.offset[number]), int(self.size[number]))
+
+    def name(self, number: int) -> str:
+        """The shard and the name of an image in it."""
+        return f"{self.path}:{name_at(self.path, int(self.offset[number]))}"
+
+    def kept(self, keep: np.ndarray) -> Shard:
+        """The samples of a mask, bool (N,)."""
+        return replace(self, offset=self.offset[keep], size=self.size[keep], label=self.label[keep])
+
+
+class _Faults:
+    """What was found wrong in a shard, and with which samples."""
+
+    def __init__(self) -> None:
+        self.count: Counter[str] = Counter()
+        self.lost: list[tuple[str, str]] = []
+
+    def add(self, what: str, sample: str | None = None) -> None:
+        self.count[what] += 1
+        if sample is not None:
+            self.lost.append((sample, what))
 
 
 def expanded(pattern: str) -> list[str]:
@@ -152,7 +186,7 @@ def read_at(path: str, offset: int, size: int) -> bytes:
 def _read(path: Path, key: str) -> Shard:
     offsets, sizes, labels = [], [], []
     numbers: dict[str, int] = {}
-    faults: Counter[str] = Counter()
+    faults = _Faults()
     with open(path, "rb") as file:
         head = file.read(tarfile.BLOCKSIZE)
         packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
@@ -177,9 +211,9 @@ def _read(path: Path, key: str) -> Shard:
             label = _label(file, members, key, name, faults)
             for ending in members:
                 if f".{ending}" not in SUFFIXES and ending not in ("cls", "json"):
-                    faults[f"`.{ending}` members, which are passed over"] += 1
+                    faults.add(f"`.{ending}` members, which are passed over")
             if image is None:
-                faults["samples without an image (`.jpg`, `.png`, `.webp`, `.bmp`)"] += 1
+                faults.add("samples without an image (`.jpg`, `.png`, `.webp`, `.bmp`)", name)
             elif label is not None:
                 offsets.append(image.offset_data)
                 sizes.append(image.size)
@@ -190,7 +224,8 @@ def _read(path: Path, key: str) -> Shard:
         np.array(sizes, np.int64),
         np.array(labels, np.int32),
         tuple(numbers),
-        dict(faults),
+        dict(faults.count),
+        tuple(faults.lost),
     )
 
 
@@ -207,7 +242,7 @@ def _begins_as_tar(head: bytes) -> bool:
     return True
 
 
-def _samples(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
+def _samples(file: io.BufferedReader, faults: _Faults) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
     """Each sample's name and members by ending: consecutive members of one name up to its first dot."""
     for name, group in itertools.groupby(_members(file, faults), lambda m: _split(m.name)[0]):
         members: dict[str, tarfile.TarInfo] = {}
@@ -218,7 +253,7 @@ def _samples(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tuple[st
                 twice.add(ending)
             members[ending] = member
         for ending in sorted(twice):
-            faults[f"samples with more than one `.{ending}` member"] += 1
+            faults.add(f"samples with more than one `.{ending}` member", name)
         if not twice:
             yield name, members
 
@@ -226,10 +261,10 @@ def _samples(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tuple[st
 def _split(name: str) -> tuple[str, str]:
     folder, _, base = name.rpartition("/")
     stem, _, ending = base.partition(".")
-    return f"{folder}/{stem}", ending.lower()
+    return f"{folder}/{stem}" if folder else stem, ending.lower()
 
 
-def _members(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tarfile.TarInfo]:
+def _members(file: io.BufferedReader, faults: _Faults) -> Iterator[tarfile.TarInfo]:
     """Files in a tar file, whole ones; where it does not end as it should, that is a fault."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -252,16 +287,16 @@ def _members(file: io.BufferedReader, faults: Counter[str]) -> Iterator[tarfile.
         ended = not chunk.strip(b"\0")
     if not ended:
         kind = "is cut off" if len(mark) < tarfile.BLOCKSIZE else "is damaged or cut off"
-        faults[f"the file {kind} after byte {min(at, end):,} of {end:,}"] += 1
+        faults.add(f"the file {kind} after byte {min(at, end):,} of {end:,}")
 
 
 def _label(
-    file: io.BufferedReader, members: dict[str, tarfile.TarInfo], key: str, name: str, faults: Counter[str]
+    file: io.BufferedReader, members: dict[str, tarfile.TarInfo], key: str, name: str, faults: _Faults
 ) -> str | None:
     """A sample's label as written; None, and a fault, where there is none."""
     member = members.get("cls") or members.get("json")
     if member is None:
-        faults["samples without a label (`.cls` or `.json`)"] += 1
+        faults.add("samples without a label (`.cls` or `.json`)", name)
         return None
     file.seek(member.offset_data)
     try:
@@ -270,13 +305,13 @@ def _label(
             return text.strip()
         value = json.loads(text)[key]
     except KeyError:
-        faults[f"`.json` members without `{key}`"] += 1
+        faults.add(f"`.json` members without `{key}`", name)
         return None
     except (ValueError, TypeError):
-        faults["`.cls` or `.json` members that cannot be read"] += 1
+        faults.add("`.cls` or `.json` members that cannot be read", name)
         return None
     if isinstance(value, bool) or not isinstance(value, int | str):
-        faults[f"`.json` members whose `{key}` is neither a number nor text"] += 1
+        faults.add(f"`.json` members whose `{key}` is neither a number nor text", name)
         return None
     return str(value)
 
@@ -286,15 +321,16 @@ def _load(kept: Path, path: Path, state: np.ndarray) -> Shard | None:
         with np.load(kept, allow_pickle=False) as stored:
             if not np.array_equal(stored["state"], state):
                 return None
-            labels, faults = json.loads(str(stored["texts"]))
-            return Shard(str(path), stored["offset"], stored["size"], stored["label"], tuple(labels), faults)
+            labels, faults, lost = json.loads(str(stored["texts"]))
+            places = stored["offset"], stored["size"], stored["label"]
+            return Shard(str(path), *places, tuple(labels), faults, tuple((name, what) for name, what in lost))
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
 
 
 def _save(kept: Path, shard: Shard, state: np.ndarray) -> None:
     data = io.BytesIO()
-    texts = np.array(json.dumps([shard.labels, shard.faults]))
+    texts = np.array(json.dumps([shard.labels, shard.faults, shard.lost]))
     np.savez(data, state=state, offset=shard.offset, size=shard.size, label=shard.label, texts=texts)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -264,7 +264,9 @@ def test_native_masks_depend_on_seed_layer_step_and_part_only(make_plan: Maker) 
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_is_for_convolutions_and_dense_layers(make_plan: Maker, draw: Draw, precision: str) -> None:
+def test_half_precision_is_for_convolutions_dense_layers_and_batch_norm(
+    make_plan: Maker, draw: Draw, precision: str
+) -> None:
     plan = make_plan([*CNN, "softmax"], (8, 8, 2), classes=3, precision=precision)
     engine = compiled(plan)
     formats: dict[str, set[torch.dtype]] = {}
@@ -274,9 +276,24 @@ def test_half_precision_is_for_convolutions_and_dense_layers(make_plan: Maker, d
                 lambda m, inputs, output: formats.setdefault(type(m).__name__, set()).add(output.dtype)
             )
     train(plan, draw(plan), 1, engine)
-    assert formats["Conv2d"] == formats["Linear"] == {getattr(torch, precision)}
-    for kind in ("BatchNorm2d", "ChannelLayerNorm", "Softmax"):
+    assert formats["Conv2d"] == formats["BatchNorm2d"] == formats["Linear"] == {getattr(torch, precision)}
+    for kind in ("ChannelLayerNorm", "Softmax"):
         assert formats[kind] == {torch.float32}, kind
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_batch_norm_computes_in_float32_on_half_precision(make_plan: Maker, precision: str) -> None:
+    """A mean of 1,024 values around 100 has seven digits, although bfloat16 has three and a sum in it would stop."""
+    plan = make_plan(["batch_norm", "flatten", {"dense": {"units": 3}}], (32, 32, 2), classes=3, precision=precision)
+    norm = next(m for m in compiled(plan).native().modules() if isinstance(m, torch.nn.BatchNorm2d))
+    x = torch.from_numpy(100 + np.random.default_rng(3).standard_normal((1, 2, 32, 32))).to(getattr(torch, precision))
+    norm.momentum = 1.0
+    y = norm(x).detach()
+    seen = x.double()
+    torch.testing.assert_close(norm.running_mean.double(), seen.mean((0, 2, 3)), rtol=1e-6, atol=0)
+    torch.testing.assert_close(norm.running_var.double(), seen.var((0, 2, 3), unbiased=True), rtol=1e-3, atol=0)
+    assert (norm.running_mean.dtype, y.dtype) == (torch.float32, x.dtype)
+    assert y.double().std() == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

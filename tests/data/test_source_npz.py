@@ -95,6 +95,10 @@ def test_relative_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ({"x": np.zeros((2, 3)), "y": [0, -1]}, "label-out-of-range", "`-1`"),
         ({"x": [[1.0], [np.nan]], "y": [0, 1]}, "not-finite", "`x` holds NaN"),
         ({"x": [[1.0], [2.0]], "y": [0.5, np.inf]}, "not-finite", "`y` holds NaN"),
+        ({"x": [[1.0], [1e300]], "y": [0, 1]}, "not-finite", "values beyond float32"),
+        ({"x": [[1], [2**24 + 1]], "y": [0, 1]}, "inexact-integer", "`x` has the integer `16777217`"),
+        ({"x": np.array([[1], [2**64 - 1]], "u8"), "y": [0, 1]}, "inexact-integer", "`18446744073709551615`"),
+        ({"x": [[1], [2]], "y": [[1, 2], [3, -(2**24) - 1]]}, "inexact-integer", "`y` has the integer `-16777217`"),
     ],
 )
 def test_wrong_contents(tmp_path: Path, arrays: dict[str, Any], code: str, words: str) -> None:

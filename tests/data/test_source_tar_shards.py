@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlrun.data import shards
+from dlrun.data import shards, unreadable
 from dlrun.data.shards import expanded, indexed
 from dlrun.data.source import Place, sources
 from dlrun.errors import DlrunError
@@ -221,6 +222,9 @@ def test_incomplete_samples(root: Path, members: Members, words: str) -> None:
     assert "`unreadable: skip`" in (error.hint or "")
     left = source(train="odd.tar", unreadable="skip")
     assert words in left.signature(Place(str(root))).notes[0]
+    (named,) = left.open("train", Place(str(root))).left_out
+    assert named.startswith(f"`{path}:b`: 1 ")
+    assert words in named
     assert left.load("train", Place(str(root))).x[:, 0, 0, 0].tolist() == [1, 2]
 
 
@@ -287,6 +291,37 @@ def test_an_image_that_cannot_be_read(root: Path) -> None:
     assert caught.value.message.startswith(f"`{root / 'bad.tar'}:b.jpg` is not a readable image: it has no known")
 
 
+def test_images_that_cannot_be_read_are_left_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = [b"text", b"", png(9)[:50]]
+    members: Members = [(f"{i}.png", png(i)) for i in range(5)]
+    members[1:4] = [(f"{i}.png", data) for i, data in enumerate(bad, 1)]
+    first = write(root / "bad0.tar", [m for image in members for m in (image, (image[0][0] + ".cls", b"%d" % 1))])
+    write(root / "bad1.tar", [("7.jpg", b"?"), ("7.cls", b"0"), ("8.png", png(8)), ("8.cls", b"0")])
+    left = source(train="bad{0,1}.tar", unreadable="skip")
+    signature = left.signature(Place(str(root)))
+    assert signature.sizes == {"train": 3}
+    assert signature.notes == (
+        f"4 of 7 train images are left out as unreadable: `{first}:1.png` (it has no known image format), "
+        f"`{first}:2.png` (the file is empty), `{first}:3.png` (image file is truncated) and 1 more.",
+    )
+    reader = left.open("train", Place(str(root)))
+    assert reader.take(np.arange(3))[:, 0, 0, 0].tolist() == [0, 4, 8]
+    assert reader.y.tolist() == [1, 1, 0]
+    assert [text.split(":")[1] for text in reader.left_out] == ["1.png`", "2.png`", "3.png`", "7.jpg`"]
+    looked: list[bytes] = []
+    monkeypatch.setattr(unreadable, "why_undecodable", looked.append)
+    assert len(left.open("train", Place(str(root)))) == 3
+    assert looked == bad, "only for the reasons"
+
+
+def test_a_shard_that_changed_is_looked_at_again(root: Path) -> None:
+    left = source(train="bad.tar", unreadable="skip")
+    for data, count in ((b"text", 1), (png(2), 2), (b"else", 1)):
+        write(root / "bad.tar", [("a.png", png(1)), ("a.cls", b"0"), ("b.png", data), ("b.cls", b"0")])
+        os.utime(root / "bad.tar", ns=(count, len(data)))
+        assert len(left.open("train", Place(str(root)))) == count
+
+
 @pytest.mark.parametrize(
     ("suffix", "pack", "name"),
     [("gz", gzip.compress, "gzip"), ("xz", lzma.compress, "xz"), ("bz2", bz2.compress, "bzip2")],
@@ -326,8 +361,8 @@ PAGE = b"<!doctype html><title>Log in</title><p>Please log in to go on." + b" " 
 def test_what_is_no_tar_file_is_refused_whatever_the_policy(root: Path, data: bytes, words: str) -> None:
     path = root / "train-01.tar"
     path.write_bytes(data)
-    for unreadable in ("stop", "skip"):
-        error = error_of(root, unreadable=unreadable)
+    for policy in ("stop", "skip"):
+        error = error_of(root, unreadable=policy)
         assert (error.code, error.path) == ("not-a-tar", ("data", "source"))
         assert error.message.startswith(f"`{path}` is no tar file: it begins with {words}")
         assert "skip" not in (error.hint or "")

@@ -11,7 +11,6 @@ from torch import nn
 
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _KEPT_FLOAT32 = (
-    nn.modules.batchnorm._BatchNorm,
     nn.LayerNorm,
     nn.GroupNorm,
     nn.RMSNorm,
@@ -38,7 +37,10 @@ def forward_context(precision: str, device: torch.device) -> Callable[[], Abstra
 
 
 def keep_float32(module: nn.Module) -> None:
-    """Make norms and softmax read float32; autocast itself decides that differently on each device."""
+    """Make norms and softmax read float32; autocast itself decides that differently on each device.
+
+    Batch norm needs no such copy: its kernels read and write half precision and compute in float32, as TensorFlow's.
+    """
     for part in module.modules():
         if isinstance(part, _KEPT_FLOAT32):
             part.register_forward_pre_hook(_to_float32)

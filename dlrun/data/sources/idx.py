@@ -11,6 +11,7 @@ from annotated_types import Gt
 
 from dlrun.data.idx import idx_header, read_idx
 from dlrun.data.locate import locate
+from dlrun.data.numbers import as_float32
 from dlrun.data.sample_files import read_samples
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
 from dlrun.errors import DlrunError
@@ -68,7 +69,7 @@ class Idx(Source):
             raise _wrong("missing-split", "`data.source.test` names no files", "test")
         described = _Headers(names, place, split)
         x = read_idx(described.images)
-        x = x if described.stored == "uint8" else _float32(x, described.images, split)
+        x = x if described.stored == "uint8" else as_float32(x, f"`{described.images}`", ("data", "source", split))
         return Samples(x.reshape(described.samples, *described.shape), described.y())
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
@@ -116,24 +117,9 @@ class _Headers:
     def y(self) -> np.ndarray:
         """Every label."""
         y = read_idx(self.labels)
-        return y.astype(np.int64) if self.target.dtype == "int" else _float32(y, self.labels, self.split)
-
-
-def _float32(values: np.ndarray, path: Path, split: Split) -> np.ndarray:
-    """Values as float32.
-
-    Raises:
-        DlrunError: ``not-finite``; ``inexact-integer`` for an integer that float32 does not hold.
-    """
-    with np.errstate(over="ignore"):
-        numbers = values.astype(np.float32)
-    if not np.isfinite(numbers).all():
-        raise _wrong("not-finite", f"`{path}` holds NaN, infinite values or values beyond float32", split)
-    if values.dtype.kind == "i" and (changed := values[numbers != values]).size:
-        nearest = int(np.float32(changed[0]))
-        said = f"`{path}` has the integer `{changed[0]}`, but numbers become float32, which has `{nearest}` next to it"
-        raise _wrong("inexact-integer", said, split, "Scale the values, or write them as floating-point numbers.")
-    return numbers
+        if self.target.dtype == "int":
+            return y.astype(np.int64)
+        return as_float32(y, f"`{self.labels}`", ("data", "source", self.split))
 
 
 def _wrong(code: str, message: str, field: str, hint: str | None = None) -> DlrunError:

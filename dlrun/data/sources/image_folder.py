@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from dlrun.data.listing import Files, Names
 from dlrun.data.locate import locate
 from dlrun.data.pictures import Pictures
 from dlrun.data.source import Place, Reader, Signature, Split, sources
-from dlrun.data.unreadable import NAMED, named, readable, said
+from dlrun.data.unreadable import NAMED, FileOf, named, readable, said
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
@@ -84,8 +84,9 @@ class ImageFolder(Pictures):
         if self.unreadable == "stop":
             return listed
         sound = readable(listed.files, folder)
-        lost, notes = listed.files.kept(~sound), said(listed.files, sound, split)
-        return _Listed(listed.classes, listed.ids, listed.files.kept(sound), notes, lost)
+        gone = listed.files.kept(~sound)
+        lost = [FileOf(gone.path(i)) for i in range(len(gone))]
+        return _Listed(listed.classes, listed.ids, listed.files.kept(sound), said(lost, len(sound), split), lost)
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,13 @@ class _Listed:
     ids: tuple[int, ...]
     files: Files
     notes: tuple[str, ...] = ()
-    lost: Files | None = None
+    lost: Sequence[FileOf] = ()
 
     @property
     def told(self) -> tuple[str, ...]:
         """The notes, and where to see what they leave unsaid."""
-        more = "; `dlrun data` names all of them." if len(self.left_out) > NAMED else "."
+        more = "; `dlrun data` names all of them." if len(self.lost) > NAMED else "."
         return tuple(note.removesuffix(".") + more for note in self.notes)
-
-    @property
-    def left_out(self) -> list[str]:
-        """Path of each image that is left out."""
-        return [] if self.lost is None else [self.lost.path(i) for i in range(len(self.lost))]
 
     @property
     def y(self) -> np.ndarray:
@@ -129,7 +125,7 @@ class _ImageFiles:
     def __init__(self, listed: _Listed, shape: tuple[int, int, int], fit: Fit) -> None:
         self.files = listed.files
         self.y = listed.y
-        self._lost = listed.left_out
+        self._lost = listed.lost
         self.shape = shape
         self.fit = fit
 

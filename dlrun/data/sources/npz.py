@@ -11,6 +11,7 @@ from annotated_types import Gt
 
 from dlrun.data.locate import locate
 from dlrun.data.npz import array_headers, load_array
+from dlrun.data.numbers import as_float32
 from dlrun.data.sample_files import read_samples
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
 from dlrun.errors import DlrunError
@@ -24,11 +25,11 @@ class Npz(Source):
     """A ``.npz`` file per split, each with the arrays ``x`` and ``y``.
 
     ``x`` is (N, *shape), channels last; images of shape (N, height, width) get a channel axis.
-    8-bit values stay as they are, all others become float32. With ``dtype: int`` ``x`` holds ids such as
-    those of words, from 0, in any shape: (N, length) for texts. An integer or boolean ``y`` of shape
-    (N,) or (N, 1) holds class ids from 0, and where ``classes`` says so one of any shape, an id for
-    each place; any other ``y`` holds numbers. An optional array ``class_names`` of strings in the
-    training file names the classes.
+    8-bit values stay as they are, all others become float32, and an integer that float32 does not hold
+    is an error. With ``dtype: int`` ``x`` holds ids such as those of words, from 0, in any shape:
+    (N, length) for texts. An integer or boolean ``y`` of shape (N,) or (N, 1) holds class ids from 0,
+    and where ``classes`` says so one of any shape, an id for each place; any other ``y`` holds numbers.
+    An optional array ``class_names`` of strings in the training file names the classes.
 
     Args:
         train: File of the training split; relative to ``data.root`` or the working folder.
@@ -80,9 +81,9 @@ class Npz(Source):
         x = load_array(d.path, "x")
         if self.dtype == "int":
             self._highest_id(x, d.path, "`x`")
+        if d.stored == "float32":
+            x = as_float32(x, f"`{d.path}`: `x`", ("data", "source"))
         x = x.astype(d.stored, order="C", copy=False).reshape(d.samples, *d.x_shape)
-        if d.stored == "float32" and not np.isfinite(x).all():
-            raise _bad(d.path, "not-finite", "`x` holds NaN or infinite values")
         return Samples(x, _read_labels(d))
 
     def read(self, files: Sequence[Path], signature: Signature) -> np.ndarray:
@@ -189,10 +190,7 @@ def _read_labels(d: _Described) -> np.ndarray:
     y = load_array(d.path, "y")
     if d.labels:
         return y.reshape(d.samples, *d.y_shape).astype(np.int64)
-    y = y.astype(np.float32)
-    if not np.isfinite(y).all():
-        raise _bad(d.path, "not-finite", "`y` holds NaN or infinite values")
-    return y
+    return as_float32(y, f"`{d.path}`: `y`", ("data", "source"))
 
 
 def _check_alike(train: _Described, test: _Described) -> None:

@@ -16,6 +16,7 @@ from dlrun.data.locate import locate
 from dlrun.data.pictures import Pictures
 from dlrun.data.shards import Shard, expanded, indexed, matched, name_at, read_at
 from dlrun.data.source import Place, Signature, Split, sources
+from dlrun.data.unreadable import MemberOf, named, readable_in, said
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
@@ -39,7 +40,8 @@ class TarShards(Pictures):
         classes: Number of classes, or their names in the order of ids, with which labels may be names; the largest
             label plus one when left out.
         unreadable: Whether samples without image or label, samples with two members of one name and files cut short
-            ``stop`` the run, or are left out and counted: ``skip``. Damaged images stop it.
+            ``stop`` the run, as do images that cannot be decoded when their turn comes; or all are left out and
+            counted: ``skip`` decodes each image once, before training.
     """
 
     train: str | tuple[str, ...]
@@ -76,8 +78,16 @@ class TarShards(Pictures):
             raise _wrong("missing-split", "`data.source.test` names no files", "test")
         shards = [indexed(path, self.label) for path in _files(patterns, place, split)]
         notes = self._judged(shards, split)
+        incomplete = [f"`{s.path}:{name}`: {_number_of(1, what)}" for s in shards for name, what in s.lost]
+        lost: list[MemberOf] = []
+        if self.unreadable == "skip":
+            sound = [readable_in(shard) for shard in shards]
+            for shard, keep in zip(shards, sound, strict=True):
+                lost += [MemberOf(shard, int(number)) for number in np.flatnonzero(~keep)]
+            notes += said(lost, sum(map(len, shards)), split)
+            shards = [shard.kept(keep) for shard, keep in zip(shards, sound, strict=True)]
         ids = [np.array([self._id(text, s.path, split) for text in s.labels], np.int64)[s.label] for s in shards]
-        return ShardReader(shards, np.concatenate(ids), self.shape, self.fit, notes)
+        return ShardReader(shards, np.concatenate(ids), self.shape, self.fit, notes, incomplete, lost)
 
     @property
     def _count(self) -> int | None:
@@ -127,12 +137,20 @@ class ShardReader:
     """Samples of several shards, read and decoded when taken."""
 
     def __init__(
-        self, shards: list[Shard], y: np.ndarray, shape: tuple[int, int, int], fit: Fit, notes: tuple[str, ...]
+        self,
+        shards: list[Shard],
+        y: np.ndarray,
+        shape: tuple[int, int, int],
+        fit: Fit,
+        notes: tuple[str, ...],
+        incomplete: list[str],
+        lost: list[MemberOf],
     ) -> None:
         self.y = y
         self.notes = notes
         self.shape = shape
         self.fit = fit
+        self._incomplete, self._lost = incomplete, lost
         self._paths = [s.path for s in shards]
         self._starts = np.concatenate([[0], np.cumsum([len(s.offset) for s in shards])])
         self._offset = np.concatenate([s.offset for s in shards])
@@ -140,6 +158,11 @@ class ShardReader:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Each sample that is left out, with the reason."""
+        return self._incomplete + named(self._lost)
 
     def name(self, row: int) -> str:
         """A sample's shard and the name of its image there."""
@@ -173,7 +196,7 @@ class ShardReader:
                 error.code,
                 error.message.replace("``", f"`{self.name(row)}`", 1),
                 path=("data", "source"),
-                hint="Write the shard again without it.",
+                hint="Write the shard again without it, or leave out all such images with `unreadable: skip`.",
             ) from error
 
 
