@@ -26,7 +26,7 @@ from dlrun.data.published import cache_folder
 from dlrun.errors import DlrunError
 from dlrun.files import write_atomic
 
-_FORM = 4
+_FORM = 5
 """Changes whenever an index means something else."""
 _PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _TAR = slice(257, 262)
@@ -207,16 +207,17 @@ def _read(path: Path, key: str) -> Shard:
                 hint="Put the shard in its place; what is here may be the page of a site that wanted a login.",
             )
         for name, members in _samples(file, faults):
-            image = next((m for e, m in members.items() if f".{e}" in SUFFIXES), None)
+            images = [m for e, m in members.items() if f".{e}" in SUFFIXES]
             label = _label(file, members, key, name, faults)
             for ending in members:
                 if f".{ending}" not in SUFFIXES and ending not in ("cls", "json"):
                     faults.add(f"`.{ending}` members, which are passed over")
-            if image is None:
-                faults.add("samples without an image (`.jpg`, `.png`, `.webp`, `.bmp`)", name)
+            if len(images) != 1:
+                said = "with more than one image" if images else "without an image"
+                faults.add(f"samples {said} (`.jpg`, `.png`, `.webp`, `.bmp`)", name)
             elif label is not None:
-                offsets.append(image.offset_data)
-                sizes.append(image.size)
+                offsets.append(images[0].offset_data)
+                sizes.append(images[0].size)
                 labels.append(numbers.setdefault(label, len(numbers)))
     return Shard(
         str(path),

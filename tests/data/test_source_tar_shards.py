@@ -212,6 +212,7 @@ def test_labels_by_name(root: Path) -> None:
         ([("b.png", png(9)), ("b.json", b'{"label": 1.5}')], "whose `label` is neither a number nor text"),
         ([("b.png", png(9)), ("b.cls", b"0"), ("b.CLS", b"1")], "1 sample with more than one `.cls` member"),
         ([("b.png", png(8)), ("b.png", png(9)), ("b.cls", b"0")], "1 sample with more than one `.png` member"),
+        ([("b.png", png(8)), ("b.bmp", png(9)), ("b.cls", b"0")], "1 sample with more than one image (`.jpg`, "),
     ],
 )
 def test_incomplete_samples(root: Path, members: Members, words: str) -> None:

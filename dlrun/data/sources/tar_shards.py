@@ -39,7 +39,7 @@ class TarShards(Pictures):
         label: The field of ``.json`` members that holds the label.
         classes: Number of classes, or their names in the order of ids, with which labels may be names; the largest
             label plus one when left out.
-        unreadable: Whether samples without image or label, samples with two members of one name and files cut short
+        unreadable: Whether samples without image or label, with two images or members of one name, and files cut short
             ``stop`` the run, as do images that cannot be decoded when their turn comes; or all are left out and
             counted: ``skip`` decodes each image once, before training.
     """
