@@ -85,12 +85,23 @@ def evaluate(
 
 
 def predict(
-    run: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]], overrides: Sequence[str] = ()
+    run: str | os.PathLike[str],
+    files: Sequence[str | os.PathLike[str]],
+    overrides: Sequence[str] = (),
+    *,
+    notes: list[str] | None = None,
 ) -> list[Prediction]:
-    """What a run's model says of files; see ``dlrun predict``."""
+    """What a run's model says of files; see ``dlrun predict``.
+
+    Args:
+        run: Run directory or checkpoint folder.
+        files: Files, and folders of images.
+        overrides: As on the command line.
+        notes: Gets what a user should know of the files, such as categories that training did not know.
+    """
     from dlrun.run.predict import predict as predict_files
 
-    return predict_files(Path(run), [Path(f) for f in files], overrides=overrides)
+    return predict_files(Path(run), [Path(f) for f in files], overrides=overrides, notes=notes)
 
 
 def _recipe(recipe: str | os.PathLike[str]) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+import dlrun
 from dlrun.config import compose, dump
 from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.export import FORMATS, export
 from dlrun.run.evaluate import evaluate
-from dlrun.run.predict import predict
 from dlrun.run.train import train
 
 BACKENDS = ("torch", "tensorflow")
@@ -37,7 +37,7 @@ def test_tabular(backend: str, tmp_path: Path) -> None:
         "plan,region,calls,months,fee,age\nbasic,south,9,1,9.9,30\nfamily,west,0,90,29.9,\nvip,moon,1,9,9,50\n"
     )
     notes: list[str] = []
-    answers = [p.answer.cells for p in predict(result.directory, [new, new], notes=notes)]
+    answers = [p.answer.cells for p in dlrun.predict(result.directory, [new, new], notes=notes)]
     assert [a["label"] for a in answers[:2]] == ["yes", "no"] and len(answers) == 6
     assert notes == [
         "2 values of `plan` are not known from training and count as missing: `vip`.",
@@ -186,7 +186,7 @@ def run_of_semicolons(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_files_to_predict_may_be_written_in_another_way(tmp_path: Path, run_of_semicolons: Path) -> None:
     def answers(name: str, *settings: str) -> list[Any]:
         overrides = [f"data.source.{setting}" for setting in settings]
-        return [p.answer for p in predict(run_of_semicolons, [tmp_path / name], overrides=overrides)]
+        return [p.answer for p in dlrun.predict(run_of_semicolons, [tmp_path / name], overrides=overrides)]
 
     (tmp_path / "same.csv").write_text("a;city\n2.5;Łódź\n")
     (tmp_path / "comma.csv").write_text("a,city\n2.5,Łódź\n")
@@ -218,5 +218,7 @@ def test_what_helps_with_files_to_predict(
 ) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DlrunError) as caught:
-        predict(run_of_semicolons, [tmp_path / name], overrides=[f"data.source.{setting}" for setting in settings])
+        dlrun.predict(
+            run_of_semicolons, [tmp_path / name], overrides=[f"data.source.{setting}" for setting in settings]
+        )
     assert hint in (caught.value.hint or "")
