@@ -124,29 +124,36 @@ class Crew:
         return said
 
 
-def _shared_file(size: int) -> IO[bytes]:
+@contextlib.contextmanager
+def _shared_file(size: int) -> Iterator[IO[bytes]]:
     """A file with room for so many bytes, in memory where there is enough of it."""
     for folder in (_MEMORY, tempfile.gettempdir()):
         if not os.path.isdir(folder):
             continue
-        file = tempfile.NamedTemporaryFile(prefix="dlrun-batches-", dir=folder)  # noqa: SIM115 - for the caller to close
-        try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)  # room that is only promised may not be there when written
-            else:
-                file.truncate(size)
-        except OSError as error:
-            file.close()
-            if error.errno != errno.ENOSPC:
-                raise
-        else:
-            return file
+        with tempfile.NamedTemporaryFile(prefix="dlrun-batches-", dir=folder) as file:
+            if _has_room(file, size):
+                yield file
+                return
     raise RunError(
         "disk-full",
         f"`{folder}` has no room for the batches that processes prepare, {size / 2**20:,.0f} MB.",
         path=("data", "workers"),
         hint="Use fewer: data.workers=1, or a smaller data.prefetch.",
     )
+
+
+def _has_room(file: IO[bytes], size: int) -> bool:
+    """Make a file so large, if there is room for it."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # room that is only promised may not be there when written
+        else:
+            file.truncate(size)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return False
+    return True
 
 
 def _start() -> subprocess.Popen[str]:

@@ -14,7 +14,7 @@ from annotated_types import Gt
 from dlrun.data.images import Fit, decode_image, each
 from dlrun.data.locate import locate
 from dlrun.data.pictures import Pictures
-from dlrun.data.shards import Shard, expanded, indexed, matched, name_at, read_at
+from dlrun.data.shards import Shard, expanded, indexed, matched
 from dlrun.data.source import Place, Signature, Split, sources
 from dlrun.data.unreadable import MemberOf, named, readable_in, said
 from dlrun.errors import DlrunError, did_you_mean
@@ -151,10 +151,8 @@ class ShardReader:
         self.shape = shape
         self.fit = fit
         self._incomplete, self._lost = incomplete, lost
-        self._paths = [s.path for s in shards]
-        self._starts = np.concatenate([[0], np.cumsum([len(s.offset) for s in shards])])
-        self._offset = np.concatenate([s.offset for s in shards])
-        self._size = np.concatenate([s.size for s in shards])
+        self._shards = shards
+        self._starts = np.concatenate([[0], np.cumsum([len(s) for s in shards])])
 
     def __len__(self) -> int:
         return len(self.y)
@@ -166,12 +164,13 @@ class ShardReader:
 
     def name(self, row: int) -> str:
         """A sample's shard and the name of its image there."""
-        path = self._path(row)
-        return f"{path}:{name_at(path, int(self._offset[row]))}"
+        shard, number = self._at(row)
+        return shard.name(number)
 
     def encoded(self, row: int) -> bytes:
         """A sample's image file."""
-        return read_at(self._path(row), int(self._offset[row]), int(self._size[row]))
+        shard, number = self._at(row)
+        return shard.image(number)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self.shape), np.uint8)
@@ -184,8 +183,10 @@ class ShardReader:
         each(len(rows), read)
         return out
 
-    def _path(self, row: int) -> str:
-        return self._paths[int(np.searchsorted(self._starts, row, "right")) - 1]
+    def _at(self, row: int) -> tuple[Shard, int]:
+        """A sample's shard, and which of its samples it is."""
+        index = int(np.searchsorted(self._starts, row, "right")) - 1
+        return self._shards[index], row - int(self._starts[index])
 
     def _decoded(self, row: int) -> np.ndarray:
         data = self.encoded(row)
