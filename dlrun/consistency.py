@@ -14,6 +14,7 @@ from dlrun.data.source import Signature
 from dlrun.errors import DlrunError, DlrunErrors, Path
 from dlrun.graph import Graph, TensorType
 from dlrun.graph.batch import smallest_batch
+from dlrun.graph.graph import INPUT
 from dlrun.phases import check_phases
 from dlrun.recipe import Recipe
 from dlrun.tasks.task import task_of
@@ -133,6 +134,23 @@ def _data(facts: Facts) -> Iterator[DlrunError]:
     yield from check_data(facts.recipe.data, facts.data_read)
 
 
+@_reads("signature", "graph")
+def _ids(facts: Facts) -> Iterator[DlrunError]:
+    """What frameworks do with an id beyond a table differs: an error, zeros, or the last row."""
+    graph, ids = facts.model_built, facts.data_read.vocabulary
+    for node in graph.nodes:
+        if ids is None or node.layer.kind != "embedding" or node.inputs != (INPUT,):
+            continue
+        (table,) = node.weights or node.shared
+        if ids > table.shape[0]:
+            yield DlrunError(
+                "id-out-of-range",
+                f"the data has ids up to {ids - 1:,}, but `{node.name}` has vectors for 0 to {table.shape[0] - 1:,}.",
+                path=(*node.path, "vocabulary"),
+                hint='Write `vocabulary: "${data.vocabulary}"`.',
+            )
+
+
 @_reads("signature", "graph", "task")
 def _task(facts: Facts) -> Iterator[DlrunError]:
     graph = facts.model_built
@@ -195,6 +213,29 @@ def _metrics(facts: Facts) -> Iterator[DlrunError]:
     for i, metric in enumerate(facts.recipe.metrics):
         try:
             metric.check(facts.data_read.classes)
+        except DlrunError as error:
+            error.path = ("metrics", i, *error.path[1:])
+            yield error
+
+
+@_reads("signature", "graph", "model", "metrics", "loss", "train.phases")
+def _metric_outputs(facts: Facts) -> Iterator[DlrunError]:
+    """Metrics that read other answers than the loss; where the loss reads no such answer, that is said of it alone."""
+    signature, output, loss = facts.data_read, facts.model_built.output, facts.recipe.loss
+    try:
+        if loss is not None:
+            loss.check_outputs(facts.outputs, signature.target, signature.classes)
+    except DlrunError:
+        return
+    for i, metric in enumerate(facts.recipe.metrics):
+        try:
+            metric.check(signature.classes)
+        except DlrunError:
+            continue  # said above
+        try:
+            if loss is not None and loss.output_is:
+                raise metric.misfit("compares outputs with labels", f"{loss.output_is} (`{loss.kind}`)")
+            metric.check_output(output, signature.target, signature.classes)
         except DlrunError as error:
             error.path = ("metrics", i, *error.path[1:])
             yield error

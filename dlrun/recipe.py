@@ -94,7 +94,7 @@ class EarlyStopping:
 
     Args:
         patience: Epochs without improvement that are tolerated.
-        min_delta: Smallest change that counts as improvement.
+        min_delta: Smallest change that counts as improvement, for the best checkpoint too.
     """
 
     patience: Positive = 5
@@ -107,7 +107,7 @@ class Checkpoints:
 
     Args:
         every_epochs: Epochs between checkpoints.
-        every_steps: Updates between further checkpoints within an epoch, or none.
+        every_steps: Updates between further checkpoints, or none.
         keep: How many of the latest are kept; the best one always is.
     """
 

@@ -78,7 +78,7 @@ def evaluate(
     render.next_steps(
         [
             *report,
-            (f"dlrun predict {where} {result.file}", "predict files of your own"),
+            *([(f"dlrun predict {where} {result.file}", "predict files of your own")] if result.file else []),
             (f"dlrun export {where} format=onnx", "write a model file that needs no dlrun"),
         ]
     )

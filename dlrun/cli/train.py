@@ -119,7 +119,8 @@ def _train(
     else:
         from dlrun.tasks.task import task_of
 
-        file = task_of(composed.recipe.task).file
+        task = task_of(composed.recipe.task)
+        file = task.file if task.answers(composed.plan.signature) else ""
         _report(result, quiet, _capped(composed.plan, result.metrics), carried(config_dir), file)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
@@ -176,10 +177,9 @@ def _report(result: TrainResult, quiet: bool, capped: str, flags: list[str], fil
             [(join(["dlrun", "train", f"resume={result.directory}", *flags]), "go on from the last checkpoint")]
         )
         return
-    answers = [
-        (f"dlrun eval {run}", "evaluate on the test split; backend= may differ"),
-        (f"dlrun predict {run} {file}", "predict files of your own"),
-    ]
+    answers = [(f"dlrun eval {run}", "evaluate on the test split; backend= may differ")]
+    if file:
+        answers.append((f"dlrun predict {run} {file}", "predict files of your own"))
     if (result.directory / "samples").is_dir():
         render.line(f"Pictures of each epoch: {result.directory / 'samples'}")
         answers = []

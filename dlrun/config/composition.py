@@ -25,6 +25,7 @@ from dlrun.config.written import values_of
 from dlrun.data.source import Signature
 from dlrun.errors import DlrunError, DlrunErrors, Path, Where, dotted
 from dlrun.graph import Graph, UnusedLayers
+from dlrun.losses import losses
 from dlrun.models.native import TARGET
 from dlrun.plan import Plan
 from dlrun.recipe import Recipe
@@ -173,6 +174,13 @@ class _Composition:
         assert recipe is not None and plan is not None
         return recipe, plan
 
+    def _compares_nothing(self) -> bool:
+        """Whether the loss reads something else than what labels are compared with."""
+        loss = self.tree.child("loss")
+        named = loss.child("name") if loss is not None and isinstance(loss.value, dict) else loss
+        name = None if named is None else named.value
+        return isinstance(name, str) and name in losses and bool(losses.get(name).output_is)
+
     def _defaults(self) -> None:
         """The recipe's name, and the loss and metrics of its task."""
         at = Where()
@@ -183,7 +191,8 @@ class _Composition:
             cls = tasks.get(name)
             phases = self.tree.get(("train", "phases"))
             minimised = "" if phases is not None and phases.value else cls.default_loss
-            for key, default in (("loss", minimised), ("metrics", list(cls.default_metrics))):
+            measured = [] if self._compares_nothing() else list(cls.default_metrics)
+            for key, default in (("loss", minimised), ("metrics", measured)):
                 written = self.tree.child(key)
                 if default == "":
                     continue

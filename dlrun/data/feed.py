@@ -63,7 +63,7 @@ class Feed:
 
     def holds(self, part: Part) -> bool:
         """Whether a part's preprocessed samples may be kept in memory whole (``data.memory_mb``)."""
-        return self._fits(self.size(part), self.plan.input_dtype)
+        return self._fits(self.size(part), self.plan.graph.input.size, self.plan.input_dtype)
 
     @property
     def x(self) -> np.ndarray:
@@ -86,7 +86,7 @@ class Feed:
         recipe = self.plan.recipe
         # nothing is read for a natural order
         labels = np.empty(self.size("train"), np.int64) if recipe.data.sampling == "natural" else self.y
-        return order_of(recipe.data, recipe.seed, epoch, labels)
+        return order_of(recipe.data, recipe.seed, epoch, labels, self.plan.signature.ignore_label)
 
     def visited(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The samples of an epoch in its order, by number in the training split, and what their random changes are
@@ -181,7 +181,7 @@ class Feed:
         rows, reader = self._rows("train"), self.reader("train")
 
         def blocks() -> Iterator[np.ndarray]:
-            count = max(1, _FIT_VALUES // signature.input.size)
+            count = max(1, _FIT_VALUES // max(signature.input.size, plan.graph.input.size))
             for i in range(0, len(rows), count):
                 yield _shaped(plan, reader.take(rows[i : i + count]))
 
@@ -224,8 +224,9 @@ class Feed:
                 self._crew = Crew(count, what, largest, max(plan.recipe.data.prefetch, 2 * count))
         return self._crew
 
-    def _fits(self, samples: int, dtype: str) -> bool:
-        needed = samples * self.plan.signature.input.size * np.dtype(dtype).itemsize
+    def _fits(self, samples: int, values: int, dtype: str) -> bool:
+        """Whether memory has room for samples of so many values."""
+        needed = samples * values * np.dtype(dtype).itemsize
         return needed <= self.plan.recipe.data.memory_mb * 2**20
 
     def _present(self, part: Part) -> int:
@@ -245,7 +246,7 @@ class Feed:
         if split not in self._readers:
             source, signature = self.plan.recipe.data.source, self.plan.signature
             # Streamed samples that fit as stored are read once; resident ones are read block by block.
-            fits = self._fits(sum(signature.sizes.values()), signature.stored_dtype)
+            fits = self._fits(sum(signature.sizes.values()), signature.input.size, signature.stored_dtype)
             whole = fits and not self.resident and not self._survey
             reader = source.load(split, self.place) if whole else source.open(split, self.place)
             self._check(reader, split)

@@ -6,6 +6,8 @@ import errno
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dlrun.data.beginning import HEAD, first_words
@@ -34,7 +36,7 @@ def fetch_one(file: RemoteFile, target: Path, path: KeyPath) -> None:
     from filelock import FileLock
 
     part = target.with_name(f".{target.name}.part")
-    try:
+    with disk_faults(target.parent, file.url, ("data", "root"), "Set `data.root` to a folder you may write to."):
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
             if target.exists():  # another process has fetched it while we waited
@@ -46,19 +48,33 @@ def fetch_one(file: RemoteFile, target: Path, path: KeyPath) -> None:
             else:
                 part.replace(target)
                 sync_folder(target.parent)
+
+
+@contextmanager
+def disk_faults(folder: Path, what: str, path: KeyPath, hint: str) -> Iterator[None]:
+    """Say what keeps something from being written to a folder.
+
+    Args:
+        folder: Where to.
+        what: What is written.
+        path: Place in the recipe that says where to.
+        hint: What to do where one may not write.
+
+    Raises:
+        DlrunError: ``unwritable-folder``.
+        RunError: ``disk-full``.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
                 "disk-full",
-                f"`{target.parent}` has no room for `{file.url}`.",
+                f"`{folder}` has no room for `{what}`.",
                 hint="Free some space, or set `data.root` to another disk.",
             ) from error
-        raise DlrunError(
-            "unwritable-folder",
-            f"`{target.parent}` cannot be written: {error.strerror or error}.",
-            path=("data", "root"),
-            hint="Set `data.root` to a folder you may write to.",
-        ) from error
+        said = f"`{folder}` cannot be written: {error.strerror or error}."
+        raise DlrunError("unwritable-folder", said, path=path, hint=hint) from error
 
 
 def _downloaded(file: RemoteFile, part: Path, path: KeyPath) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 
@@ -74,9 +76,11 @@ class _Kept(Fit):
     def add(self, x: np.ndarray) -> None:
         self._parts.append(x)
 
-    def _columns(self) -> list[np.ndarray]:
-        whole = np.concatenate(self._parts)
-        return [column[~np.isnan(column)] for column in whole.T]
+    def _columns(self) -> Iterator[np.ndarray]:
+        """Each channel's values that are there; of one at a time, so that memory holds few copies."""
+        for channel in range(self._parts[0].shape[1]):
+            column = np.concatenate([part[:, channel] for part in self._parts])
+            yield column[~np.isnan(column)]
 
 
 class Quantiles(_Kept):

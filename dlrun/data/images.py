@@ -240,6 +240,11 @@ def _fitted(image: Image, size: tuple[int, int], fit: Fit) -> Image:
     if fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
     if fit == "pad":
+        width, height = image.size
+        scale = min(size[0] / width, size[1] / height)
+        if min(width, height) * scale < 0.5:  # no line of pixels would be left of it
+            whole = (size[0], 1) if width > height else (1, size[1])
+            image = image.resize(whole, Image.Resampling.BILINEAR)
         return ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=0)
     return image.resize(size, Image.Resampling.BILINEAR)
 

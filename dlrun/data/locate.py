@@ -45,7 +45,9 @@ def locate(name: str, place: Place, field: str, *, folder: bool = False) -> Path
         folder: Whether a folder is wanted.
 
     Raises:
-        DlrunError: ``missing-data``, with every place that was looked at; ``corrupt-archive``, ``unsafe-archive``.
+        DlrunError: ``missing-data``, with every place that was looked at; ``corrupt-archive``, ``unsafe-archive``,
+            ``unreadable-file``, ``unwritable-folder``.
+        RunError: ``disk-full``.
     """
     example = name.startswith(EXAMPLE)
     path = Path(name.removeprefix(EXAMPLE)).expanduser()
@@ -103,7 +105,7 @@ def _unpacked(archive: Path, path: tuple[str, ...]) -> Path:
 
     from filelock import FileLock
 
-    from dlrun.data.fetching import unpack_into
+    from dlrun.data.fetching import disk_faults, unpack_into
     from dlrun.data.published import cache_folder
 
     of = archive.stat()
@@ -111,8 +113,16 @@ def _unpacked(archive: Path, path: tuple[str, ...]) -> Path:
     folder = cache_folder("unpacked")
     target = folder / hashlib.sha256(os.fsencode(said)).hexdigest()[:32]
     if not target.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{target.name}.lock"):
-            if not target.is_dir():  # another process may have done it while we waited
-                unpack_into(archive, target, str(archive), path)
+        try:
+            archive.open("rb").close()
+        except OSError as error:
+            raise DlrunError(
+                "unreadable-file", f"`{archive}` cannot be read: {error.strerror or error}.", path=path
+            ) from error
+        hint = f"Unpack `{archive.name}` where it is, or set XDG_CACHE_HOME to a folder you may write to."
+        with disk_faults(folder, str(archive), path, hint):
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / f".{target.name}.lock"):
+                if not target.is_dir():  # another process may have done it while we waited
+                    unpack_into(archive, target, str(archive), path)
     return target

@@ -66,7 +66,7 @@ def fetch_files(files: Sequence[RemoteFile], root: str | None, download: bool) -
     Raises:
         DlrunErrors: ``invalid-url``, ``invalid-checksum``, ``invalid-place``.
         DlrunError: ``missing-data``, ``wrong-checksum``, ``page-instead-of-file``, ``not-an-archive``,
-            ``corrupt-archive``, ``unsafe-archive``, ``unwritable-folder``.
+            ``corrupt-archive``, ``unsafe-archive``, ``unwritable-folder``, ``wrong-place``.
         RunError: ``download-failed``, ``disk-full``.
     """
     if not files:
@@ -74,7 +74,7 @@ def fetch_files(files: Sequence[RemoteFile], root: str | None, download: bool) -
     _check(files)
     base = Path(root).expanduser() if root else cache_folder("files") / _identity(files)
     notes = []
-    for number, file in enumerate(files):
+    for number, file in sorted(enumerate(files), key=_depth):  # a folder, then what goes into it
         found = _in_place(file, base, ("data", "files", number), download)
         if file.sha256 is None and found is not None:
             notes.append(
@@ -91,6 +91,10 @@ def name_of(file: RemoteFile) -> str:
         return file.to
     name = unquote(urlsplit(file.url).path.rstrip("/").rpartition("/")[2])
     return _ARCHIVES.sub("", name) if file.unpack else name
+
+
+def _depth(numbered: tuple[int, RemoteFile]) -> int:
+    return len(PurePosixPath(name_of(numbered[1])).parts)
 
 
 def marker_of(target: Path) -> Path:
@@ -118,6 +122,14 @@ def _in_place(file: RemoteFile, base: Path, path: KeyPath, download: bool) -> st
         kind, wanted = ("folder", "file") if target.is_dir() else ("file", "folder")
         raise DlrunError("wrong-place", f"`{target}` is a {kind}, but `{file.url}` would become a {wanted}.", path=path)
     found = known.get("sha256")
+    same = file.unpack or known.get("state") == state_of(target)
+    if file.sha256 is None and found is not None and same and known.get("url") != file.url:
+        raise DlrunError(
+            "wrong-place",
+            f"`{target}` came from `{known.get('url')}`, not from `{file.url}`.",
+            path=(*path, "url"),
+            hint="Delete it to have the other fetched, or name another place in `to`.",
+        )
     if not file.unpack and known.get("state") != state_of(target):
         from dlrun.data.download import digest
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlrun.data.images import SUFFIXES, read_images
 from dlrun.data.npz import load_single
+from dlrun.data.numbers import as_float32
 from dlrun.data.source import Signature
 from dlrun.errors import DlrunError
 
@@ -19,8 +20,8 @@ def read_samples(files: Sequence[Path], signature: Signature) -> np.ndarray:
     Shapes: (len(files), *signature.input.shape).
 
     Raises:
-        DlrunError: ``predict-needs-arrays``, ``unreadable-file``, ``unreadable-image``, ``wrong-array`` or
-            ``id-out-of-range``.
+        DlrunError: ``predict-needs-arrays``, ``unreadable-file``, ``unreadable-image``, ``wrong-array``,
+            ``not-finite``, ``inexact-integer`` or ``id-out-of-range``.
     """
     shape = signature.input.shape
     out = np.empty((len(files), *shape), signature.stored_dtype)
@@ -53,6 +54,8 @@ def _fitted(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
                 f"`{path}` has the id `{wrong}`; this model knows 0 to {(count or 0) - 1}.",
                 hint="Write unknown ids as the one that stood for them in training.",
             )
+    elif signature.stored_dtype == "float32":
+        array = as_float32(array, f"`{path}`", ())
     return array
 
 
@@ -64,6 +67,8 @@ def _shaped(array: np.ndarray, signature: Signature, path: Path) -> np.ndarray:
             f"`{path}` holds an array of shape `{array.shape}`, but one sample has {shape}.",
             hint="Give one file per sample.",
         )
-    if signature.stored_dtype == "uint8" and array.dtype not in (np.dtype("u1"), np.dtype("?")):
+    if array.dtype.kind not in "iubf":
+        raise DlrunError("wrong-array", f"`{path}` holds `{array.dtype}`, not numbers.")
+    if signature.stored_dtype == "uint8" and array.dtype != np.dtype("u1"):
         raise DlrunError("wrong-array", f"`{path}` holds `{array.dtype}`, but samples are stored as uint8.")
     return array.reshape(shape)

@@ -9,7 +9,7 @@ from dlrun.randomness import epoch_order, stream
 from dlrun.recipe import Data
 
 
-def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
+def order_of(data: Data, seed: int, epoch: int, y: np.ndarray, ignored: int | None = None) -> np.ndarray:
     """Numbers of training samples, int64 (N,): all of them once, or as many drawn with replacement.
 
     Args:
@@ -17,6 +17,7 @@ def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
         seed: The recipe's.
         epoch: Number of the epoch.
         y: Their class ids (N,); read only for a sampling by class.
+        ignored: The label of no class, whose samples such a sampling leaves out, or None.
 
     Raises:
         DlrunError: ``empty-class`` when a class without samples has a share.
@@ -24,7 +25,8 @@ def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
     if data.sampling == "natural":
         return epoch_order(seed, epoch, len(y), data.shuffle)
     stated = None if data.sampling == "balanced" else np.array(data.sampling, np.float64)
-    counts = np.bincount(y, minlength=0 if stated is None else len(stated))
+    kept = np.flatnonzero(y != ignored) if ignored is not None else np.arange(len(y))
+    counts = np.bincount(y[kept], minlength=0 if stated is None else len(stated))
     shares = (counts > 0).astype(np.float64) if stated is None else stated
     if missing := np.flatnonzero((shares > 0) & (counts == 0)).tolist():
         raise DlrunError(
@@ -33,10 +35,10 @@ def order_of(data: Data, seed: int, epoch: int, y: np.ndarray) -> np.ndarray:
             path=("data", "sampling"),
             hint="Write 0 for it, or `balanced`.",
         )
-    ends = np.cumsum((shares / np.maximum(counts, 1))[y])
+    ends = np.cumsum((shares / np.maximum(counts, 1))[y[kept]])
     drawn = stream(seed, "order", epoch).random(len(y)) * ends[-1]
     found = np.searchsorted(ends, drawn, side="right").astype(np.int64)
-    return np.asarray(np.minimum(found, len(y) - 1))
+    return np.asarray(kept[np.minimum(found, len(kept) - 1)])
 
 
 def visits(order: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from dlrun.data.published import cache_folder
 from dlrun.errors import DlrunError
 from dlrun.files import write_atomic
 
-_FORM = 5
+_FORM = 6
 """Changes whenever an index means something else."""
 _PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _TAR = slice(257, 262)
@@ -103,7 +103,8 @@ def _alternatives(part: str) -> list[str]:
     if counted is None:
         return part[1:-1].split(",") if "," in part else [part]
     low, high = counted[1], counted[2]
-    width = max(len(low), len(high)) if low.startswith("0") else 0
+    padded = any(len(bound) > 1 and bound.startswith("0") for bound in (low, high))
+    width = max(len(low), len(high)) if padded else 0
     return [f"{number:0{width}}" for number in range(int(low), int(high) + 1)]
 
 
@@ -277,8 +278,12 @@ def _members(file: io.BufferedReader, faults: _Faults) -> Iterator[tarfile.TarIn
                 if member.offset_data + (member.size if member.isreg() else 0) > end:
                     break
                 at = archive.offset
-                if member.isreg() and not os.path.basename(member.name).startswith("."):
+                if os.path.basename(member.name).startswith("."):
+                    continue
+                if member.isreg():
                     yield member
+                elif not member.isdir():
+                    faults.add("members other than files (links, devices), which are passed over")
     except (tarfile.TarError, EOFError):
         pass
     file.seek(at)

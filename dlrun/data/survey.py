@@ -17,7 +17,8 @@ from dlrun.data.wording import counted
 from dlrun.errors import DlrunError
 from dlrun.plan import Plan
 
-_BLOCK = 256
+_BLOCK, _VALUES = 256, 1 << 22
+"""How many samples are looked at together, and values at most; they take some copies of 8 bytes each."""
 LISTED = 1000
 """How many pairs of equal samples are named; all of them are counted."""
 _NAMED = 20
@@ -133,8 +134,8 @@ def _problems(s: SplitFacts) -> list[Problem]:
     if missing := [c["name"] for c in (*s.channels, *s.categories) if c["missing"]]:
         found.append(Problem(f"values of `{s.name}` are missing in {_quoted(missing)}."))
     if s.name == "train":
-        constant = [c["name"] for c in s.channels if c["low"] == c["high"]]
-        constant += [c["name"] for c in s.categories if len(c["frequent"]) == 1]
+        constant = [c["name"] for c in s.channels if c["low"] == c["high"] and not c["missing"]]
+        constant += [c["name"] for c in s.categories if len(c["frequent"]) == 1 and not c["missing"]]
         if constant:
             have = "has" if len(constant) == 1 else "have"
             found.append(Problem(f"{_quoted(constant)} {have} the same value in all training samples."))
@@ -198,7 +199,7 @@ def _split(
     digests: dict[bytes, int] = {}
     shared: list[tuple[int, int]] = []
     encoded: Callable[[int], bytes] | None = getattr(reader, "encoded", None)
-    for rows, x in _blocks(reader, facts):
+    for rows, x in _blocks(reader, facts, signature.input.size):
         values = x.reshape(-1, x.shape[-1]).astype(np.float64)
         moments.add(values)
         missing += np.isnan(values).sum(0)
@@ -246,10 +247,11 @@ def _categories(column: Column, counts: np.ndarray, unknown: int) -> dict[str, A
     }
 
 
-def _blocks(reader: Reader, facts: SplitFacts) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Samples that can be read, with their numbers; the others are counted."""
-    for start in range(0, len(reader), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(reader)))
+def _blocks(reader: Reader, facts: SplitFacts, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Samples of so many values that can be read, with their numbers; the others are counted."""
+    count = min(_BLOCK, max(1, _VALUES // size))
+    for start in range(0, len(reader), count):
+        rows = np.arange(start, min(start + count, len(reader)))
         try:
             yield rows, reader.take(rows)
         except DlrunError:

@@ -191,7 +191,7 @@ class RobustScale(Transform):
 
     y = (x - c) / w, with c the median and w the third quartile minus the first (linear interpolation) of the channel in
     the training samples where they are left out; w is 1 where both quartiles are equal. Ids are left as they are. To
-    find the quartiles, all training values are kept in memory, 8 bytes each.
+    find the quartiles, all training values are kept in memory, 8 bytes each, and copies of one channel's.
 
     Args:
         center: c, one number or one per channel.
@@ -233,7 +233,8 @@ class Impute(Transform):
     """Fill in numbers that are missing.
 
     y = x, or f where x is missing (NaN), with f a statistic of the channel in the training samples where it is left
-    out; 0 where all of them are missing. All but the mean keep the training values in memory, 8 bytes each.
+    out; 0 where all of them are missing. All but the mean keep the training values in memory, 8 bytes each,
+    and copies of one channel's.
 
     Args:
         statistic: `mean`, `median` or `most_frequent` (of several the smallest).

@@ -63,6 +63,8 @@ class Loss:
     """A loss's description; registered with ``@losses("name")``."""
 
     kind: ClassVar[str] = ""
+    output_is: ClassVar[str] = ""
+    """What the output stands for, where labels are not to be compared with it."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     def check(self, output: TensorType, target: TensorType, classes: int | None) -> None:

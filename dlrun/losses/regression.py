@@ -174,6 +174,7 @@ class Poisson(Elementwise):
     """
 
     labels = "counts"
+    output_is = "the logarithm of a rate"
     examples = (  # exp(100) is beyond float32
         Example({}, TensorType((2,)), [[0.0, 1.0], [2.0, 3.0], [5.0, 0.0]], largest=20.0),
         Example({}, TensorType((1,)), [0, 3, 1], largest=20.0),

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlrun.described import described
 from dlrun.errors import DlrunError
+from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
 
 
@@ -40,6 +41,28 @@ class Metric:
         """Raise DlrunError unless the metric makes sense for this many classes."""
         if classes is None:
             raise DlrunError("metric-needs-classes", f"`{self.kind}` needs data with classes.", path=("metrics",))
+
+    def check_output(self, output: TensorType, target: TensorType, classes: int | None) -> None:
+        """Raise DlrunError, ``metric-output``, unless the model's answer is what the metric reads.
+
+        Args:
+            output: Type of the answer.
+            target: Type of the labels.
+            classes: How many the data has, or None.
+        """
+        single = classes in (None, 2) and output.shape in (target.shape, (*target.shape, 1))
+        if not single and output.shape != (*target.shape, classes):
+            wanted = TensorType((*target.shape, classes or 1))
+            raise self.misfit(f"reads a logit for each class, `{wanted}`", f"`{output}`")
+
+    def misfit(self, does: str, output: str) -> DlrunError:
+        """The mistake that the model's output is none for this metric."""
+        return DlrunError(
+            "metric-output",
+            f"`{self.kind}` {does}, but the model's output is {output}.",
+            path=("metrics",),
+            hint="Write `metrics: []`; the loss is reported all the same.",
+        )
 
     def start(self, classes: int | None) -> Accumulator:
         """A fresh accumulator."""

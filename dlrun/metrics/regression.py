@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from dlrun.errors import DlrunError
+from dlrun.graph.tensor import TensorType
 from dlrun.metrics.metric import Accumulator, Metric, metrics
 
 
@@ -21,6 +22,10 @@ class NumberMetric(Metric):
                 path=("metrics",),
                 hint="Use `accuracy`, or data whose labels are numbers.",
             )
+
+    def check_output(self, output: TensorType, target: TensorType, classes: int | None) -> None:
+        if output.size != target.size:
+            raise self.misfit(f"reads a number for each of the labels' `{target}`", f"`{output}`")
 
 
 class ErrorMetric(NumberMetric):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dlrun.data.feed import Feed
 from dlrun.data.survey import SplitFacts, Survey, name_of
 from dlrun.data.wording import counted
 from dlrun.errors import DlrunError, RunError
-from dlrun.files import write_folder, write_synced
+from dlrun.files import as_json, json_bytes, write_folder, write_synced
 from dlrun.plan import Plan
 from dlrun.report import page
 from dlrun.report.image import are_images, thumbnail
@@ -28,10 +27,7 @@ _LONG = 20
 
 def as_values(found: Survey) -> dict[str, Any]:
     """A survey, JSON-ready: what is not finite is null."""
-    values = {**dataclasses.asdict(found), "problems": [p.text for p in found.problems]}
-    for split in values["splits"]:
-        for channel in split["channels"]:
-            channel.update({k: None for k, v in channel.items() if isinstance(v, float) and not np.isfinite(v)})
+    values: dict[str, Any] = as_json({**dataclasses.asdict(found), "problems": [p.text for p in found.problems]})
     return values
 
 
@@ -53,7 +49,7 @@ def keep(plan: Plan, feed: Feed, found: Survey, folder: Path) -> Path:
     parts += _samples(plan, feed)
     files = {
         "report.html": page.page(f"{plan.recipe.name}: data", parts),
-        "survey.json": (json.dumps(as_values(found), indent=2, ensure_ascii=False) + "\n").encode(),
+        "survey.json": json_bytes(as_values(found)),
     }
 
     def fill(place: Path) -> None:

@@ -155,10 +155,13 @@ def is_good(path: Path) -> bool:
     return True
 
 
-def prune(folder: Path, keep: int, best_step: int | None) -> None:
-    """Delete all but the latest ``keep`` checkpoints and the best one."""
+def prune(folder: Path, keep: int, step: int, best_step: int | None) -> None:
+    """Delete all but the latest ``keep`` checkpoints up to ``step`` and the best one.
+
+    Later ones are damaged, and training went on from one before them; each is replaced when its step comes.
+    """
     found = sorted((p for p in folder.iterdir() if CHECKPOINT.fullmatch(p.name)), key=lambda p: int(p.name[5:]))
-    for path in found[:-keep]:
+    for path in [p for p in found if int(p.name[5:]) <= step][:-keep]:
         if int(path.name[5:]) != best_step:
             shutil.rmtree(path, ignore_errors=True)
 

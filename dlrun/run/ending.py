@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 from dlrun.errors import DlrunError
 from dlrun.plan import Plan
@@ -62,3 +63,8 @@ def _has_result(run: RunDirectory, position: Position) -> bool:
         return bool(result["step"] == position.step and result["reason"] != "interrupted")
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def beats(value: float, best: float, margin: float) -> bool:
+    """Whether a value, of which higher is better, beats the best so far; any number beats one that is none."""
+    return value - best > margin or (math.isnan(best) and not math.isnan(value))

@@ -156,10 +156,9 @@ def evaluate(target: Path, *, split: str = "test", overrides: Sequence[str] = ()
         undefined = _undefined(plan, metrics)
         if watch is not None:
             files = watch.finish(facts, metrics, undefined)
-    backend = plan.recipe.backend.name
-    return EvalResult(
-        run.path, path, split, backend, samples, metrics, whole, undefined, tuple(files), task_of(plan.recipe.task).file
-    )
+    backend, task = plan.recipe.backend.name, task_of(plan.recipe.task)
+    file = task.file if task.answers(plan.signature) else ""
+    return EvalResult(run.path, path, split, backend, samples, metrics, whole, undefined, tuple(files), file)
 
 
 def _undefined(plan: Plan, metrics: dict[str, Any]) -> dict[str, str]:

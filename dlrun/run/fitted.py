@@ -89,7 +89,7 @@ def fit_by(plan: Plan, fitted: Fitted | None) -> Plan:
     for i, transform in enumerate(plan.recipe.data.preprocess):
         if transform.fit() is None:
             chain.append(transform)
-        elif i < len(known) and known[i].kind == transform.kind:
+        elif i < len(known) and _agree(transform, known[i]):
             chain.append(known[i])
         else:
             raise DlrunError(
@@ -99,6 +99,12 @@ def fit_by(plan: Plan, fitted: Fitted | None) -> Plan:
                 hint="Leave `data.preprocess` as it was in the run, or write its numbers.",
             )
     return plan.with_preprocess(tuple(chain))
+
+
+def _agree(asked: Transform, kept: Transform) -> bool:
+    """Whether a transform with its numbers is the one asked for: of one kind, and alike in all that is written."""
+    values = _fields(asked)
+    return asked.kind == kept.kind and all(v in (None, getattr(kept, name)) for name, v in values.items())
 
 
 def _fields(transform: Transform) -> dict[str, Any]:

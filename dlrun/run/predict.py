@@ -87,6 +87,13 @@ def predict(
             f"`{run.path}` makes images out of noise (`{plan.recipe.task}`): there is no file to say something of.",
             hint=f"Pictures of each epoch are in `{run.samples_folder}`.",
         )
+    if not task.answers(plan.signature):
+        raise DlrunError(
+            "nothing-to-predict",
+            f"`{run.path}` gives each place of a sample a class (labels {plan.signature.target}); prediction writes "
+            "one for each sample.",
+            hint=f"`dlrun export {run.path} format=onnx` writes a model that gives all of its output.",
+        )
     size = plan.recipe.data.eval_batch_size
     predictions: list[Prediction] = []
     bad: dict[Path, DlrunError] = {}
@@ -98,11 +105,12 @@ def predict(
             raise next(iter(bad.values()))
         if not names:
             continue
-        outputs = model.engine.infer(plan.pipeline.evaluation(stored))
-        for name, output in zip(names, outputs, strict=True):
-            answer = task.answer(output, plan.signature)
-            assert answer is not None
-            predictions.append(Prediction(name, answer))
+        for j in range(0, len(names), size):  # a file may have many rows
+            outputs = model.engine.infer(plan.pipeline.evaluation(stored[j : j + size]))
+            for name, output in zip(names[j : j + size], outputs, strict=True):
+                answer = task.answer(output, plan.signature)
+                assert answer is not None
+                predictions.append(Prediction(name, answer))
     if bad and not predictions:
         raise DlrunErrors(list(bad.values()))
     if unread is not None:

@@ -22,7 +22,7 @@ from dlrun.run import checkpoint, environment
 from dlrun.run.checkpoint import Position
 from dlrun.run.curve import draw_curve
 from dlrun.run.directory import RunDirectory
-from dlrun.run.ending import out_of_patience, to_train_longer
+from dlrun.run.ending import beats, out_of_patience, to_train_longer
 from dlrun.run.evaluate import evaluate_batches, evaluate_split, evaluates
 from dlrun.run.events import CheckpointSaved, EpochEnded, Event, Listener, Progress, RunEnded, RunStarted
 from dlrun.run.interrupt import Interrupt
@@ -143,18 +143,10 @@ class Trainer:
         self.latest = metrics
         last = self.at.epoch == self.recipe.train.epochs
         self.at.finished = last
-        if best or last or self.at.epoch % self.recipe.train.checkpoints.every_epochs == 0:
+        if best or last or self.at.epoch % self.recipe.train.checkpoints.every_epochs == 0 or self._due():
             self._save()
-        self._emit(
-            EpochEnded(
-                self.at.epoch,
-                self.recipe.train.epochs,
-                self.at.step,
-                metrics,
-                time.perf_counter() - started,
-                best,
-            )
-        )
+        seconds = time.perf_counter() - started
+        self._emit(EpochEnded(self.at.epoch, self.recipe.train.epochs, self.at.step, metrics, seconds, best))
 
     # -- updates --------------------------------------------------------------------------
 
@@ -223,9 +215,13 @@ class Trainer:
                 self.pace.per_second * batch,
             )
         )
-        every = self.recipe.train.checkpoints.every_steps
-        if every is not None and at.step % every == 0 and at.step_in_epoch < self.plan.steps_per_epoch:
+        if self._due() and at.step_in_epoch < self.plan.steps_per_epoch:  # at its end, after validation
             self._save()
+
+    def _due(self) -> bool:
+        """Whether `checkpoints.every_steps` asks for a checkpoint now."""
+        every = self.recipe.train.checkpoints.every_steps
+        return every is not None and self.at.step % every == 0
 
     def _samples(self, first: int, last: int) -> int:
         return min(last * self.recipe.data.batch_size, self.plan.train_samples) - first * self.recipe.data.batch_size
@@ -252,7 +248,7 @@ class Trainer:
         sign = 1 if self._higher_is_better else -1
         stopping = self.recipe.train.early_stopping
         margin = stopping.min_delta if stopping else 0.0
-        if best is None or best["monitor"] != self.monitor or sign * (value - best["value"]) > margin:
+        if best is None or best["monitor"] != self.monitor or beats(sign * value, sign * best["value"], margin):
             self.at.best = {"step": self.at.step, "monitor": self.monitor, "value": value}
             self.at.stale_epochs = 0
             return True
@@ -353,7 +349,7 @@ class Trainer:
         path = checkpoint.save(folder, position, state, facts)
         if best is not None:
             write_json(self.run.path / "best.json", best)
-        checkpoint.prune(folder, self.recipe.train.checkpoints.keep, best["step"] if best else None)
+        checkpoint.prune(folder, self.recipe.train.checkpoints.keep, position.step, best["step"] if best else None)
         return CheckpointSaved(str(path), position.step)
 
     def _saved(self) -> None:

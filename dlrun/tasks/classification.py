@@ -24,9 +24,15 @@ class Classifies(Task):
         return signature.classes
 
     def check(self, signature: Signature, output: TensorType) -> list[DlrunError]:
+        if signature.classes == 1:
+            has = "and all labels of the data are of one"
+            return [unfit(self, "two classes or more", has, "Check what `data.source` takes for the classes.")]
         if signature.classes is not None:
             return []
         return [unfit(self, "class ids", f"the data's labels are {signature.target}", "Use `task: regression`.")]
+
+    def answers(self, signature: Signature) -> bool:
+        return not signature.target.rank
 
     def answer(self, output: np.ndarray, signature: Signature) -> Answer | None:
         scores = probabilities(output)
@@ -73,4 +79,4 @@ class TabularClassification(Classifies):
         if signature.classes is None:
             has = f"the data's labels are {signature.target}"
             return [unfit(self, "class ids", has, "Use `task: tabular_regression`.")]
-        return needs_rows(self, signature, "classification")
+        return [*needs_rows(self, signature, "classification"), *super().check(signature, output)]

@@ -60,6 +60,10 @@ class Task:
         """
         return []
 
+    def answers(self, signature: Signature) -> bool:
+        """Whether prediction has something to say of a sample like those of the training data."""
+        return not self.pictures
+
     def answer(self, output: np.ndarray, signature: Signature) -> Answer | None:
         """What prediction says of one sample.
 

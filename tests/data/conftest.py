@@ -15,7 +15,7 @@ from dlrun.data.transforms import transforms
 from dlrun.graph import LayerList
 from dlrun.layers.linear import Dense
 from dlrun.layers.shape import Flatten
-from dlrun.losses import losses
+from dlrun.losses import Loss, losses
 from dlrun.optimizers import optimizers
 from dlrun.plan import Plan
 from dlrun.recipe import Data, Recipe
@@ -28,17 +28,23 @@ def plan_of() -> Callable[..., Plan]:
     """``plan_of(source, seed=…, precision=…, **data_fields)``: a linear model's plan."""
 
     def make(
-        source: Source, *, seed: int = 0, precision: Any = "float32", units: int | None = None, **data: Any
+        source: Source,
+        *,
+        seed: int = 0,
+        precision: Any = "float32",
+        units: int | None = None,
+        loss: Loss | None = None,
+        **data: Any,
     ) -> Plan:
         data.setdefault("preprocess", (transforms.get("normalize")(mean=0.25, std=0.5),))
-        loss = "mse" if units else "softmax_cross_entropy"
+        loss = loss or losses.get("mse" if units else "softmax_cross_entropy")()
         return resolve(
             Recipe(
                 name="t",
                 task="regression" if units else "classification",
                 data=Data(source=source, **data),
                 model=LayerList(layers=(Flatten(), Dense(units=units))),
-                loss=losses.get(loss)(),
+                loss=loss,
                 metrics=(),
                 optimizer=optimizers.get("sgd")(learning_rate=0.1),
                 schedule=schedules.get("constant")(),

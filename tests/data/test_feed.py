@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlrun.data.augmentation import augmentations
 from dlrun.data.feed import Feed
 from dlrun.data.source import Place, Source, sources
 from dlrun.errors import DlrunError
@@ -36,7 +37,7 @@ def pictures(tmp_path: Path) -> Source:
 def streamed(feed: Feed, monkeypatch: pytest.MonkeyPatch, *, decode: bool = False) -> Feed:
     """The same feed with no room for preprocessed samples, nor (``decode``) for stored ones."""
     room = {"uint8": not decode}
-    monkeypatch.setattr(feed, "_fits", lambda samples, dtype: room.get(dtype, False))
+    monkeypatch.setattr(feed, "_fits", lambda samples, values, dtype: room.get(dtype, False))
     assert not feed.resident
     return feed
 
@@ -199,3 +200,10 @@ def test_a_bad_image_stops_the_stream(
 def test_importing_the_feed_loads_no_framework() -> None:
     code = "import sys, dlrun.data.feed; print([m for m in ('torch', 'tensorflow', 'PIL') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_memory_is_counted_as_the_model_reads_samples(pictures: Source, plan_of: Any) -> None:
+    larger = augmentations.get("random_resized_crop")(size=160)
+    fields = {"batch_size": 8, "validation": 10, "memory_mb": 1}
+    assert Feed(plan_of(pictures, **fields)).holds("validation")  # 10 * 8 * 8 * 3 * 4 bytes
+    assert not Feed(plan_of(pictures, augment=(larger,), **fields)).holds("validation")  # 400 times as many

@@ -205,3 +205,13 @@ def test_many_at_once_and_the_first_bad_one_is_told(tmp_path: Path) -> None:
     assert why_unreadable(paths[8]) is None
     assert why_unreadable(tmp_path / "gone.png") == "No such file or directory"
     assert images.read_images([], (4, 4, 3)).shape == (0, 4, 4, 3)
+
+
+@pytest.mark.parametrize("sides", [(3000, 20), (20, 3000)])
+def test_something_is_left_of_a_very_long_image(sides: tuple[int, int]) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", sides, (200, 100, 50)).save(out, "PNG")
+    x = decode_image(out.getvalue(), "long", (32, 32, 3), "pad")
+    line = x[15:17].max(0) if sides[0] > sides[1] else x[:, 15:17].max(1)
+    np.testing.assert_array_equal(line, [[200, 100, 50]] * 32)
+    assert np.count_nonzero(x) == 32 * 3

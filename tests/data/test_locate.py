@@ -78,3 +78,21 @@ def test_an_example_comes_with_the_package_and_unknown_ones_are_listed() -> None
     with pytest.raises(DlrunError) as caught:
         locate("example:forms/train", Place(), "train", folder=True)
     assert caught.value.code == "missing-data" and "`example:shapes.zip`" in (caught.value.hint or "")
+
+
+def test_a_cache_that_cannot_be_written_and_an_archive_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(tmp_path / "data", ".tgz", "")
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(DlrunError) as caught:
+        locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)
+    assert caught.value.code == "unwritable-folder" and caught.value.path == ("data", "source", "train")
+    assert "XDG_CACHE_HOME" in (caught.value.hint or "")
+
+    def refused(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(DlrunError, match="unreadable-file: `.*flowers.tgz` cannot be read: Permission denied"):
+        locate("flowers/train", Place(str(tmp_path / "data")), "train", folder=True)

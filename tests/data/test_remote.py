@@ -332,3 +332,22 @@ model: {{layers: [dense]}}
         compose(["recipe=./r.yaml", "data.download=false", "data.root=."])
     assert "missing-data: `made` is not there, and downloading is off." in str(caught.value)
     assert "r.yaml:4:7" in str(caught.value)
+
+
+def test_what_came_from_another_address_is_not_taken_for_the_new_one(server: Any, root: str) -> None:
+    fetch_files([file(server, "table.csv"), file(server, "flowers.zip", unpack=True)], root, True)
+    for name, unpack in (("table.csv", False), ("flowers.zip", True)):
+        other = file(server, name, "strict", unpack=unpack)
+        error = error_of([other], root)
+        assert (error.code, error.path) == ("wrong-place", ("data", "files", 0, "url"))
+        assert server.url("good") + name in error.message and other.url in error.message
+    known = file(server, "table.csv", "strict", sha256=sha(TABLE))
+    assert fetch_files([known], root, False).notes == (), "a checksum says more than an address"
+    (Path(root) / "table.csv").write_bytes(b"put there by hand")
+    assert fetch_files([file(server, "table.csv", "strict")], root, False).notes == ()
+
+
+def test_a_file_within_an_unpacked_folder(server: Any, root: str) -> None:
+    inner = file(server, "table.csv", sha256=sha(TABLE), to="flowers/table.csv")
+    fetch_files([inner, file(server, "flowers.zip", unpack=True, sha256=sha(FILES["flowers.zip"]))], root, True)
+    assert visible(root) == ["flowers/table.csv", *(f"flowers/{name}" for name in sorted(FLOWERS))]

@@ -14,6 +14,7 @@ from dlrun.data.feed import Feed
 from dlrun.data.sampling import visits
 from dlrun.data.source import sources
 from dlrun.errors import DlrunError, DlrunErrors
+from dlrun.losses import losses
 from dlrun.plan import Plan
 
 Y = np.repeat([0, 1, 2], [700, 200, 100])
@@ -109,3 +110,18 @@ def test_a_share_for_a_class_without_samples_is_refused(tmp_path: Path, plan_of:
             Feed(plan_of(source, sampling=sampling, batch_size=2)).order(0)
         assert caught.value.code == "empty-class"
     assert set(Feed(plan_of(source, sampling=(1.0, 0.0, 0.0, 0.0), batch_size=2)).order(0)) <= {0, 1}
+
+
+@pytest.mark.parametrize("sampling", ["balanced", (1.0, 1.0, 2.0)])
+@pytest.mark.parametrize("label", [-1, 255])
+def test_labels_of_no_class_are_never_drawn(
+    tmp_path: Path, plan_of: Callable[..., Plan], sampling: Any, label: int
+) -> None:
+    y = np.where(np.arange(1000) % 10 == 3, label, Y)
+    np.savez(tmp_path / "b.npz", x=np.arange(1000, dtype=np.float32)[:, None], y=y)
+    source = sources.get("npz")(train=str(tmp_path / "b.npz"), classes=3, ignore_label=label)
+    loss = losses.get("softmax_cross_entropy")(ignore_index=label)
+    order = Feed(plan_of(source, sampling=sampling, loss=loss)).order(0)
+    assert len(order) == 1000 and set(y[order]) == {0, 1, 2}
+    drawn = np.bincount(y[order]) / 1000
+    np.testing.assert_allclose(drawn, [1 / 3] * 3 if sampling == "balanced" else [0.25, 0.25, 0.5], atol=0.06)

@@ -159,3 +159,32 @@ def test_real_photographs(data_root: Path, tmp_path: Path) -> None:
     assert samples.x.shape == (signature.sizes["train"], 32, 32, 3)
     assert len(samples) == 120
     assert 60 < samples.x.mean() < 190
+
+
+def test_what_is_passed_over_is_counted(root: Path) -> None:
+    zebra = root / "train" / "zebra"
+    for name in ("b.jfif", "a.jfif", "plain"):
+        (zebra / name).write_bytes((zebra / "ß1.JPG").read_bytes())
+    picture(zebra / "more" / "1.png")
+    said = "In the train split's class folders"
+    assert folder(test=None).signature(Place(str(root))).notes == (
+        f"{said} 1 folder is passed over: `{zebra / 'more'}`.",
+        f"{said} 2 `.jfif` files are passed over: `{zebra / 'a.jfif'}`, ….",
+        f"{said} 1 `.txt` file is passed over: `{zebra / 'notes.txt'}`.",
+        f"{said} 1 file without an ending is passed over: `{zebra / 'plain'}`.",
+    )
+    assert len(folder().open("train", Place(str(root)))) == 12
+
+
+def test_links_to_nothing(root: Path) -> None:
+    """As where a data set was fetched in part."""
+    lost = root / "train" / "zebra" / "ß9.png"
+    lost.symlink_to(root / "elsewhere" / "ß9.png")
+    with pytest.raises(DlrunError, match="unreadable-image: `.*ß9.png` .*No such file"):
+        folder().load("train", Place(str(root)))
+    reader = folder(unreadable="skip").open("train", Place(str(root)))
+    assert len(reader) == 12
+    assert reader.left_out == [f"`{lost}`: No such file or directory"]
+    (root / "train" / "lion").symlink_to(root / "elsewhere")
+    error = error_of(folder(), root)
+    assert error.code == "missing-data" and f"`{root / 'train' / 'lion'}` is a link" in error.message

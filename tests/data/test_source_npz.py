@@ -262,3 +262,32 @@ class TestPrediction:
         ):
             with pytest.raises(DlrunError, match=words):
                 source.read([tmp_path / name], signature)
+
+
+def test_booleans_are_0_and_1(tmp_path: Path) -> None:
+    for name, kind in (("a", bool), ("b", np.uint8)):
+        np.savez(tmp_path / f"{name}.npz", x=np.eye(6).astype(kind), y=np.arange(6) % 2)
+    source = sources.get("npz")(train=str(tmp_path / "a.npz"))
+    signature = source.signature(Place())
+    assert (signature.scale, signature.top, signature.stored_dtype) == (1, 1, "float32")
+    np.testing.assert_array_equal(source.load("train", Place()).x, np.eye(6))
+    both = sources.get("npz")(train=str(tmp_path / "a.npz"), test=str(tmp_path / "b.npz"))
+    with pytest.raises(DlrunError, match="split-mismatch: .*b.npz.* stored as `uint8`, but .*a.npz.* has `float32`"):
+        both.signature(Place())
+    np.save(tmp_path / "new.npy", np.ones(6, bool))
+    of_bytes = sources.get("npz")(train=str(tmp_path / "b.npz"))
+    with pytest.raises(DlrunError, match="wrong-array.*`bool`.*uint8"):
+        of_bytes.read([tmp_path / "new.npy"], of_bytes.signature(Place()))
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [([0, np.nan, 1], "not-finite"), ([0, 1e300, 1], "not-finite"), (["a", "b", "c"], "wrong-array")],
+)
+def test_samples_to_predict_are_numbers(tmp_path: Path, value: Any, code: str) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.arange(4) % 2)
+    np.save(tmp_path / "new.npy", np.array(value))
+    source = sources.get("npz")(train=str(tmp_path / "a.npz"))
+    with pytest.raises(DlrunError) as caught:
+        source.read([tmp_path / "new.npy"], source.signature(Place()))
+    assert caught.value.code == code and f"`{tmp_path / 'new.npy'}`" in caught.value.message

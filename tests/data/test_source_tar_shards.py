@@ -127,6 +127,8 @@ def test_names_of_shards(root: Path, patterns: Any, count: int, monkeypatch: pyt
 def test_braces() -> None:
     assert expanded("a-{8..11}.tar") == ["a-8.tar", "a-9.tar", "a-10.tar", "a-11.tar"]
     assert expanded("{000..002}") == ["000", "001", "002"]
+    assert expanded("{0..10}") == [str(i) for i in range(11)]
+    assert expanded("{8..010}") == ["008", "009", "010"]
     assert expanded("{a,b}{0..1}") == ["a0", "a1", "b0", "b1"]
     assert expanded("a{b}c") == ["a{b}c"]
     assert expanded("{2..1}") == []
@@ -236,6 +238,20 @@ def test_other_members_are_counted(root: Path) -> None:
     signature = source(train="odd?.tar").signature(Place(str(root)))
     assert signature.notes == (
         f"The train shards have 2 `.txt` members, which are passed over: in `{root}/odd0.tar`, `{root}/odd1.tar`.",
+    )
+
+
+def test_links_are_counted(root: Path) -> None:
+    path = write(root / "links.tar", samples(range(3)))
+    with tarfile.open(path, "a") as archive:
+        for name, kind in (("9.png", tarfile.SYMTYPE), ("9.cls", tarfile.LNKTYPE), ("folder", tarfile.DIRTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "part/0000.png"
+            archive.addfile(info)
+    signature = source(train="links.tar").signature(Place(str(root)))
+    assert signature.sizes == {"train": 3}
+    assert signature.notes == (
+        f"The train shards have 2 members other than files (links, devices), which are passed over: in `{path}`.",
     )
 
 

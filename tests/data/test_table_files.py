@@ -6,6 +6,7 @@ import csv
 import datetime
 import decimal
 import gzip
+import json
 import subprocess
 import sys
 import time
@@ -210,3 +211,51 @@ def test_reading_needs_no_library_of_tables(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_of_nothing_that_is_seen_is_empty(tmp_path: Path) -> None:
+    for data in ("\ufeff", "\ufeff\n", "\u00a0"):
+        (tmp_path / "a.csv").write_text(data, encoding="utf-8")
+        assert error_of(tmp_path / "a.csv").code == "empty-data"
+
+
+def test_numbers_that_stand_for_nothing(tmp_path: Path) -> None:
+    """In kinds of files that store numbers, too."""
+    rows = [{"a": -999, "b": -999.0, "y": 0}, {"a": 1, "b": 2.5, "y": 1}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.csv").write_text("a,b,y\n-999,-999,0\n1,2.5,1\n")
+    paths = [tmp_path / "a.jsonl", tmp_path / "a.csv"]
+    paths.append(
+        parquet(tmp_path / "a.parquet", a=[-999, 1], b=[decimal.Decimal("-999.0"), decimal.Decimal("2.5")], y=[0, 1])
+    )
+    for path in paths:
+        x = table(path, missing=("", "-999")).load("train", Place()).x
+        np.testing.assert_array_equal(x, [[np.nan, np.nan], [1, 2.5]])
+
+
+def test_times_finer_than_pythons(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    times = pyarrow.array([1_600_000_000_000_000_001, 1_600_000_000_000_000_002], pyarrow.timestamp("ns"))
+    path = parquet(tmp_path / "a.parquet", t=times, y=["p", "q"])
+    expected = ("2020-09-13T12:26:40.000000001", "2020-09-13T12:26:40.000000002")
+    assert table(path).signature(Place()).columns[0].categories == expected
+    (tmp_path / "pandas.py").write_text("raise ImportError")  # which has such times
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from dlrun.data.source import Place, sources\n"
+        f"table = sources.get('table')(train={str(path)!r}, target='y')\n"
+        "print(table.signature(Place()).columns[0].categories)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == str(expected), done.stderr
+
+
+def test_a_hash_is_of_the_number_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("u,y\n101,p\n7,q\n")
+    (tmp_path / "b.csv").write_text("u,y\n101.0,p\n7.0,q\n")
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv", parquet(tmp_path / "c.parquet", u=[101.0, 7.0], y=["p", "q"])]
+    xs = [table(path, columns={"u": {"hash": 1000}}).load("train", Place()).x.tolist() for path in paths]
+    assert xs[0] == xs[1] == xs[2]
+    (tmp_path / "d.csv").write_text("u,y\n0101,p\n1.01,q\n")
+    other = table(tmp_path / "d.csv", columns={"u": {"hash": 1000}}).load("train", Place()).x.tolist()
+    assert not {x for (x,) in other} & {x for (x,) in xs[0]}, "other texts"

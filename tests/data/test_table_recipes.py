@@ -32,6 +32,8 @@ def test_tabular(backend: str, tmp_path: Path) -> None:
     result = run_of("tabular", backend, "train.epochs=6")
     assert result.metrics["test_accuracy"] > 0.75, "0.56 is the share of the larger class"
     assert evaluate(result.directory).metrics["accuracy"] == result.metrics["test_accuracy"]
+    with pytest.raises(DlrunError, match="not-fitted"):
+        evaluate(result.directory, overrides=["data.preprocess=[{impute: {statistic: most_frequent}}, normalize]"])
     new = tmp_path / "new.csv"
     new.write_text(
         "plan,region,calls,months,fee,age\nbasic,south,9,1,9.9,30\nfamily,west,0,90,29.9,\nvip,moon,1,9,9,50\n"

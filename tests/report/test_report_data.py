@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -16,6 +18,7 @@ from dlrun.config import compose
 from dlrun.data.feed import Feed
 from dlrun.data.survey import Survey, survey
 from dlrun.report.data import keep
+from dlrun.run import fitted
 
 RNG = np.random.default_rng(0)
 FOLDERS = "{name: image_folder, train: train, test: null, size: 12}"
@@ -102,3 +105,20 @@ def test_labels_that_belong_to_no_class_are_shown_as_they_are(tmp_path: Path) ->
     found = survey(plan, feed)
     page = keep(plan, feed, found, tmp_path / "page").read_text("utf-8")
     assert found.splits[0].classes == {"cat": 9, "dog": 9} and page.count("<b>255</b>") == 2
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    """As an archive from elsewhere leaves them."""
+    for i in range(8):
+        path = Path(os.fsdecode(os.fsencode(tmp_path / "train") + b"/" + (b"caf\xe9", b"t\xe9")[i % 2]), f"{i}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(12))
+    (path.parent / os.fsdecode(b"\xff.png")).write_bytes(path.read_bytes())
+    surveyed(tmp_path, FOLDERS)
+    said = json.loads((tmp_path / "page" / "survey.json").read_text("utf-8"))
+    names = [os.fsdecode(b"caf\xe9"), os.fsdecode(b"t\xe9")]
+    assert list(said["splits"][0]["classes"]) == names and said["splits"][0]["duplicates"] == 1
+    plan = compose([f"recipe={tmp_path / 'r.yaml'}", f"data.root={tmp_path}"], check_installed=False).plan
+    fitted.write(tmp_path / "fitted.json", plan)
+    kept = fitted.read(tmp_path / "fitted.json")
+    assert kept is not None and list(kept.signature.class_names or ()) == names

@@ -87,8 +87,15 @@ def test_another_format_is_refused(saved: Path) -> None:
 def test_prune_keeps_the_latest_and_the_best(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4, 5):
         checkpoint.save(tmp_path, Position(step=step), state(step), {})
-    checkpoint.prune(tmp_path, 2, best_step=1)
+    checkpoint.prune(tmp_path, 2, 5, best_step=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000001", "step-00000004", "step-00000005"]
+
+
+def test_prune_keeps_what_was_just_written_where_training_goes_on_from_an_older_one(tmp_path: Path) -> None:
+    for step in (2, 3, 9):
+        checkpoint.save(tmp_path, Position(step=step), state(step), {})
+    checkpoint.prune(tmp_path, 1, 3, best_step=None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000003", "step-00000009"]
 
 
 def test_a_failed_write_leaves_the_old_one(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

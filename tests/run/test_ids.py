@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlrun.config import compose
-from dlrun.errors import DlrunErrors
+from dlrun.errors import DlrunError, DlrunErrors
 from dlrun.run.evaluate import evaluate
 from dlrun.run.predict import predict
 from dlrun.run.train import train
@@ -78,3 +78,28 @@ def test_numbers_where_ids_are_read_lead_to_dtype_int(folder: Path) -> None:
         compose(["recipe=./ids.yaml", "data.source.dtype=float"])
     (error,) = caught.value.errors
     assert error.code == "wrong-input" and "dtype: int" in (error.hint or "")
+
+
+def test_ids_beyond_a_table_are_refused_before_training(folder: Path) -> None:
+    layers = "model: {layers: [{embedding: {vocabulary: 20, units: 4}}, flatten, dense]}\n"
+    (folder / "layers.yaml").write_text(RECIPE.split("model:")[0] + layers)
+    with pytest.raises(DlrunErrors) as caught:
+        compose(["recipe=./layers.yaml"])
+    (error,) = caught.value.errors
+    assert error.code == "id-out-of-range" and error.path == ("model", "layers", 0, "embedding", "vocabulary")
+    assert "ids up to 28, but `embedding_1` has vectors for 0 to 19" in error.message
+
+
+def test_a_run_keeps_its_numbers_of_ids_and_classes(folder: Path) -> None:
+    with np.load("train.npz") as arrays:
+        x, y = np.minimum(arrays["x"], 20), arrays["y"]
+    np.savez("train.npz", x=x, y=y)  # the largest id is in the test file alone
+    run = train(compose(["recipe=./ids.yaml", "backend=torch", "train.epochs=1"])).directory
+    np.savez("other.npz", x=x[:30], y=np.zeros(30, int))
+    assert evaluate(run, overrides=["data.source.test=other.npz"]).samples == 30
+    np.savez("other.npz", x=x[:30] + 9, y=np.zeros(30, int))
+    with pytest.raises(DlrunError, match="id-out-of-range.*id `29`.* is 29"):
+        evaluate(run, overrides=["data.source.test=other.npz"])
+    np.savez("other.npz", x=x[:30], y=np.full(30, 2))
+    with pytest.raises(DlrunError, match="label-out-of-range.*label `2`.*run knows is 2"):
+        evaluate(run, overrides=["data.source.test=other.npz"])

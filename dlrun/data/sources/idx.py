@@ -56,7 +56,7 @@ class Idx(Source):
         return Signature(
             input=TensorType(train.shape),
             target=train.target,
-            classes=self._counted(described) if train.target.dtype == "int" else None,
+            classes=self._counted(described, place) if train.target.dtype == "int" else None,
             class_names=self.classes if isinstance(self.classes, tuple) else None,
             sizes={split: d.samples for split, d in described.items() if d.samples},
             scale=self.scale or (1 / 255 if train.stored == "uint8" else 1.0),
@@ -76,9 +76,10 @@ class Idx(Source):
         """One sample per file, as ``npz`` reads them: images where samples are unsigned bytes, else ``.npy`` arrays."""
         return read_samples(files, signature)
 
-    def _counted(self, described: dict[str, _Headers]) -> int:
-        """Classes as stated or counted; every label is looked at."""
+    def _counted(self, described: dict[str, _Headers], place: Place) -> int:
+        """Classes as stated, known to a run or counted; every label is looked at."""
         count = len(self.classes) if isinstance(self.classes, tuple) else self.classes
+        count = count or (place.known.classes if place.known is not None else None)
         highest = -1
         for split, d in described.items():
             y = d.y()

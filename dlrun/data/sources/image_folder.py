@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from dlrun.data.locate import locate
 from dlrun.data.pictures import Pictures
 from dlrun.data.source import Place, Reader, Signature, Split, sources
 from dlrun.data.unreadable import NAMED, FileOf, named, readable, said
+from dlrun.data.wording import counted
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.graph.tensor import TensorType
 
@@ -25,8 +27,9 @@ from dlrun.graph.tensor import TensorType
 class ImageFolder(Pictures):
     """Images in ``<split>/<class>/``; the classes are the training split's folder names, sorted.
 
-    PNG, JPEG, BMP and WebP files count, in the order of their names; other files and hidden ones
-    are passed over. Images are turned as their EXIF orientation says and resized to ``size`` (bilinear).
+    Files called ``.png``, ``.jpg``, ``.jpeg``, ``.bmp`` or ``.webp`` count, in the order of their names; other files
+    and folders within a class are passed over and counted, hidden ones in silence. Images are turned as their EXIF
+    orientation says and resized to ``size`` (bilinear).
 
     Args:
         train: Folder of the training split; relative to ``data.root`` or the working folder.
@@ -69,7 +72,7 @@ class ImageFolder(Pictures):
             names = names or tuple(classes)
             if split == "train":
                 _check_known(classes, names, folder, "train")
-                listed = self._sound(_images(classes, names), folder, "train")
+                listed = self._sound(_images(classes, names, "train"), folder, "train")
                 _check_complete(folder, listed)
                 return listed
         if self.test is None:
@@ -77,7 +80,7 @@ class ImageFolder(Pictures):
         folder = locate(self.test, place, "test", folder=True)
         classes = _class_folders(folder)
         _check_known(classes, names, folder, "test")
-        return self._sound(_images(classes, names), folder, "test")
+        return self._sound(_images(classes, names, "test"), folder, "test")
 
     def _sound(self, listed: _Listed, folder: Path, split: Split) -> _Listed:
         """Without what cannot be decoded, if the recipe says so."""
@@ -86,7 +89,8 @@ class ImageFolder(Pictures):
         sound = readable(listed.files, folder)
         gone = listed.files.kept(~sound)
         lost = [FileOf(gone.path(i)) for i in range(len(gone))]
-        return _Listed(listed.classes, listed.ids, listed.files.kept(sound), said(lost, len(sound), split), lost)
+        notes = said(lost, len(sound), split)
+        return replace(listed, files=listed.files.kept(sound), notes=notes, lost=lost)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class _Listed:
         files: The images.
         notes: On images left out.
         lost: These images.
+        others: Notes on what else is in the folders.
     """
 
     classes: tuple[str, ...]
@@ -106,12 +111,13 @@ class _Listed:
     files: Files
     notes: tuple[str, ...] = ()
     lost: Sequence[FileOf] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def told(self) -> tuple[str, ...]:
         """The notes, and where to see what they leave unsaid."""
         more = "; `dlrun data` names all of them." if len(self.lost) > NAMED else "."
-        return tuple(note.removesuffix(".") + more for note in self.notes)
+        return (*(note.removesuffix(".") + more for note in self.notes), *self.others)
 
     @property
     def y(self) -> np.ndarray:
@@ -156,8 +162,20 @@ class _ImageFiles:
 
 def _class_folders(folder: Path) -> dict[str, str]:
     """Path of every class folder by name. Names are composed (NFC), as macOS may hand them out in parts."""
+    found: dict[str, str] = {}
     with os.scandir(folder) as entries:
-        found = {_name(e): e.path for e in entries if e.is_dir() and not e.name.startswith(".")}
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                found[_name(entry)] = entry.path
+            elif not os.path.exists(entry.path):  # a link to nothing, as of data that were fetched in part
+                raise DlrunError(
+                    "missing-data",
+                    f"`{entry.path}` is a link, and what it leads to is not there.",
+                    path=("data", "source"),
+                    hint="Fetch it, or remove the link.",
+                )
     return dict(sorted(found.items()))
 
 
@@ -173,13 +191,30 @@ def _check_known(classes: Iterable[str], names: tuple[str, ...], folder: Path, f
             )
 
 
-def _images(classes: dict[str, str], names: tuple[str, ...]) -> _Listed:
+def _images(classes: dict[str, str], names: tuple[str, ...], split: Split) -> _Listed:
     listed = []
+    others, first = Counter[str](), dict[str, str]()
     for path in classes.values():
+        images = []
         with os.scandir(path) as entries:
-            listed.append(Names(sorted(e.name for e in entries if _is_image(e))))
+            for entry in entries:
+                if _is_image(entry):
+                    images.append(entry.name)
+                elif not entry.name.startswith("."):
+                    kind = "" if entry.is_dir() else os.path.splitext(entry.name)[1].lower() or "no ending"
+                    others[kind] += 1
+                    first[kind] = min(entry.path, first.get(kind, entry.path))
+        listed.append(Names(sorted(images)))
     ids = {name: i for i, name in enumerate(names)}
-    return _Listed(names, tuple(ids[name] for name in classes), Files(list(classes.values()), listed))
+    notes = tuple(_passed_over(kind, others[kind], first[kind], split) for kind in sorted(others))
+    return _Listed(names, tuple(ids[name] for name in classes), Files(list(classes.values()), listed), others=notes)
+
+
+def _passed_over(kind: str, count: int, first: str, split: Split) -> str:
+    what = {"": "folder", "no ending": "file without an ending"}.get(kind, f"`{kind}` file")
+    some = counted(count, what, {"no ending": "files without an ending"}.get(kind))
+    are, more = ("is", "") if count == 1 else ("are", ", …")
+    return f"In the {split} split's class folders {some} {are} passed over: `{first}`{more}."
 
 
 def _check_complete(folder: Path, listed: _Listed) -> None:
@@ -187,7 +222,7 @@ def _check_complete(folder: Path, listed: _Listed) -> None:
     path = ("data", "source", "train")
     if not listed.classes:
         raise DlrunError("empty-data", f"`{folder}` has no class folders.", path=path, hint=hint)
-    left_out = " ".join(["", *listed.notes])
+    left_out = " ".join(["", *listed.notes, *listed.others])
     if not len(listed.files):
         said = f"the class folders of `{folder}` hold no images."
         raise DlrunError("empty-data", said + left_out, path=path, hint=hint)
@@ -199,7 +234,9 @@ def _check_complete(folder: Path, listed: _Listed) -> None:
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file()
+    named = not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES
+    # a link to nothing is an image that cannot be read
+    return named and (entry.is_file() or (entry.is_symlink() and not entry.is_dir()))
 
 
 def _name(entry: os.DirEntry[str]) -> str:

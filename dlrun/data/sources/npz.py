@@ -60,7 +60,7 @@ class Npz(Source):
         target, classes = TensorType(train.y_shape), None
         if train.labels:
             target = TensorType(train.y_shape, "int")
-            classes = self._count_classes(described)
+            classes = self._count_classes(described, place)
         return Signature(
             input=TensorType(train.x_shape, self.dtype),
             target=target,
@@ -70,7 +70,7 @@ class Npz(Source):
             scale=self.scale or (1 / 255 if train.stored == "uint8" else 1.0),
             stored_dtype=train.stored,
             ignore_label=self.ignore_label if train.labels else None,
-            vocabulary=self._count_ids(described) if self.dtype == "int" else None,
+            vocabulary=self._count_ids(described, place) if self.dtype == "int" else None,
         )
 
     def load(self, split: Split, place: Place) -> Samples:
@@ -80,7 +80,7 @@ class Npz(Source):
         d = self._described(name, place, split)
         x = load_array(d.path, "x")
         if self.dtype == "int":
-            self._highest_id(x, d.path, "`x`")
+            _highest_id(x, d.path, self._vocabulary(place))
         if d.stored == "float32":
             x = as_float32(x, f"`{d.path}`: `x`", ("data", "source"))
         x = x.astype(d.stored, order="C", copy=False).reshape(d.samples, *d.x_shape)
@@ -105,29 +105,20 @@ class Npz(Source):
                     hint=f"Leave `{field}` out, or change `dtype`.",
                 )
 
-    def _count_ids(self, described: dict[str, _Described]) -> int:
-        """Ids as stated or counted; those of the data are looked at only to count them."""
-        if self.vocabulary is not None:
-            return self.vocabulary
-        return max(1 + self._highest_id(load_array(d.path, "x"), d.path, "`x`") for d in described.values())
+    def _vocabulary(self, place: Place) -> int | None:
+        """Number of ids as stated, or as a run knows it."""
+        return self.vocabulary or (place.known.vocabulary if place.known is not None else None)
 
-    def _highest_id(self, x: np.ndarray, path: Path, what: str) -> int:
-        """The largest id, at least 0.
+    def _count_ids(self, described: dict[str, _Described], place: Place) -> int:
+        """Ids as stated, known or counted; those of the data are looked at only to count them."""
+        stated = self._vocabulary(place)
+        if stated is not None:
+            return stated
+        return max(1 + _highest_id(load_array(d.path, "x"), d.path, None) for d in described.values())
 
-        Raises:
-            DlrunError: ``id-out-of-range``.
-        """
-        low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
-        if low < 0:
-            raise _bad(path, "id-out-of-range", f"{what} has the id `{low}`; ids begin at 0")
-        if self.vocabulary is not None and high >= self.vocabulary:
-            said = f"{what} has the id `{high}`, but `vocabulary` is {self.vocabulary}"
-            raise _bad(path, "id-out-of-range", said, f"Ids go up to `vocabulary` minus one: {self.vocabulary - 1}.")
-        return high
-
-    def _count_classes(self, described: dict[str, _Described]) -> int:
-        """Classes as stated or counted; every label is looked at."""
-        highest = -1
+    def _count_classes(self, described: dict[str, _Described], place: Place) -> int:
+        """Classes as stated, known or counted; every label is looked at."""
+        classes, highest = self.classes or (place.known.classes if place.known is not None else None), -1
         for d in described.values():
             y = _read_labels(d)
             y = y[y != self.ignore_label] if self.ignore_label is not None else y
@@ -136,10 +127,26 @@ class Npz(Source):
                     d.path, "label-out-of-range", f"`y` has the label `{y.min()}`; class ids begin at 0", _IGNORE
                 )
             highest = max(highest, int(y.max()) if y.size else -1)
-            if self.classes is not None and highest >= self.classes:
-                said = f"`y` has the label `{highest}`, but `classes` is {self.classes}"
+            if classes is not None and highest >= classes:
+                of = "`classes` is" if self.classes else "the number of classes that the run knows is"
+                said = f"`y` has the label `{highest}`, but {of} {classes}"
                 raise _bad(d.path, "label-out-of-range", said, _IGNORE)
-        return self.classes or highest + 1
+        return classes or highest + 1
+
+
+def _highest_id(x: np.ndarray, path: Path, vocabulary: int | None) -> int:
+    """The largest id, at least 0.
+
+    Raises:
+        DlrunError: ``id-out-of-range``.
+    """
+    low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
+    if low < 0:
+        raise _bad(path, "id-out-of-range", f"`x` has the id `{low}`; ids begin at 0")
+    if vocabulary is not None and high >= vocabulary:
+        said = f"`x` has the id `{high}`, but `vocabulary` is {vocabulary}"
+        raise _bad(path, "id-out-of-range", said, f"Ids go up to `vocabulary` minus one: {vocabulary - 1}.")
+    return high
 
 
 class _Described:
@@ -152,7 +159,7 @@ class _Described:
         self.path = path
         self.samples = x_shape[0]
         self.x_shape: Shape = (*x_shape[1:], 1) if len(x_shape) == 3 and not ids else x_shape[1:]
-        self.stored = "int64" if ids else "uint8" if x_dtype in (np.dtype("u1"), np.dtype("?")) else "float32"
+        self.stored = "int64" if ids else "uint8" if x_dtype == np.dtype("u1") else "float32"
         single = y_shape[1:] in ((), (1,))
         self.labels = y_dtype.kind in "iub" and (single or labels)
         self.y_shape: Shape = () if self.labels and single else y_shape[1:]

@@ -33,13 +33,15 @@ def read_delimited(
         DlrunError: ``empty-data``, ``duplicate-column``, ``open-quote``.
     """
     rows, lines = _split(path, text, delimiter or ",", where)
+    if not rows:
+        raise DlrunError("empty-data", f"`{path}` is empty.", path=where)
     if options.header is not None:
         names = options.header
-        if target in names and rows and len(rows[0]) == len(names) - 1:
+        if target in names and len(rows[0]) == len(names) - 1:
             names = tuple(name for name in names if name != target)
         begin = 0
     else:
-        names = tuple(name.strip() for name in rows[0]) if rows else ()
+        names = tuple(name.strip() for name in rows[0])
         begin = 1
     check_names(path, names, where)
     good, numbers = [], []

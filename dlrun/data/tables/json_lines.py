@@ -12,7 +12,7 @@ from dlrun.errors import Path as RecipePath
 
 
 def read_json_lines(path: Path, text: str, options: Options, where: RecipePath) -> Rows:
-    """Objects whose keys are columns; a key that is absent, or null, is a missing value.
+    """Objects whose keys are columns; one that is null, or absent where another object has it, is a missing value.
 
     Raises:
         DlrunError: ``empty-data``.

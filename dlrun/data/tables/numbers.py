@@ -12,6 +12,7 @@ import numpy as np
 from dlrun.data.tables.rows import Cell, Mark, Value, text_of
 
 _DIGITS = re.compile(r"[+-]?\d{1,300}")
+_DECIMALS = re.compile(r"^([+-]?\d+)\.0+\Z")
 _SWAPPED = str.maketrans(",.", ".,")
 
 
@@ -102,11 +103,13 @@ def _looked_up(cell: Cell, index: Mapping[str, int]) -> int:
 def hashed(cells: Sequence[Cell], buckets: int) -> np.ndarray:
     """The id of each value, float64 (N,): 1 + BLAKE2b(UTF-8 text) mod ``buckets``, 0 for a missing one.
 
+    A whole number has one text, be it written as one (``101``), with decimals (``101.0``) or stored as a number.
     The hash has 8 bytes, the first of them the lowest. Half a surrogate pair, which JSON may hold, has the three bytes
     that UTF-8 would have for its number.
     """
     seen: dict[Cell, int] = {None: 0}
     for cell in set(cells) - {None}:
-        digest = hashlib.blake2b(texts([cell])[0].encode(errors="surrogatepass"), digest_size=8).digest()
+        text = _DECIMALS.sub(r"\1", texts([cell])[0])
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
         seen[cell] = 1 + int.from_bytes(digest, "little") % buckets
     return np.array([seen[c] for c in cells], np.float64)

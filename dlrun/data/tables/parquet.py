@@ -47,7 +47,11 @@ class _Columns(Mapping[str, Sequence[object]]):
         self._table = table
 
     def __getitem__(self, name: str) -> Sequence[object]:
-        values: list[object] = self._table.column(name).to_pylist()
+        column = self._table.column(name)
+        try:
+            values: list[object] = column.to_pylist()
+        except ValueError:  # times with nanoseconds, which Python's have not
+            values = [t and t.replace(" ", "T") for t in column.cast("string").to_pylist()]
         return values
 
     def __iter__(self) -> Iterator[str]:

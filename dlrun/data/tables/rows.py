@@ -34,7 +34,7 @@ class Options:
         delimiter: Or None for the format's own.
         encoding: Name of a text encoding.
         header: Names of the columns, where files have none.
-        missing: Texts that stand for nothing.
+        missing: Texts that stand for nothing; those of numbers also where a number is stored.
         decimal: The decimal mark.
         bad_rows: What becomes of rows that cannot be read.
     """
@@ -74,6 +74,7 @@ class Rows:
     def cells(self, name: str) -> tuple[list[Cell], dict[int, str]]:
         """A column's values, and what is wrong with those that are no single value, by index of the row."""
         missing, odd = self.missing, dict[int, str]()
+        numbers = set(map(_number, missing)) - {None}
         found: list[Cell] = []
         for i, value in enumerate(self.columns[name]):
             if isinstance(value, str):
@@ -84,9 +85,10 @@ class Rows:
             elif isinstance(value, bool):
                 found.append("true" if value else "false")
             elif isinstance(value, int | float):
-                found.append(value)
+                found.append(None if value in numbers else value)
             elif isinstance(value, decimal.Decimal):
-                found.append(int(value) if value == value.to_integral_value() else float(value))
+                number = int(value) if value == value.to_integral_value() else float(value)
+                found.append(None if number in numbers else number)
             elif isinstance(value, datetime.date | datetime.time):
                 found.append(value.isoformat())
             else:
@@ -97,6 +99,15 @@ class Rows:
     def at(self, index: int) -> str:
         """Where a row begins, ``train.csv:17``."""
         return place(self.path, self.numbers[index], self.unit)
+
+
+def _number(text: str) -> float | None:
+    """The number that a text stands for; None for any other text, and for NaN, which is missing anyway."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number == number else None
 
 
 def place(path: Path, number: int, unit: str = "line") -> str:
