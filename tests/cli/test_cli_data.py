@@ -192,3 +192,12 @@ def test_classes_that_look_alike_are_told(run, tmp_path):
     (tmp_path / "table.yaml").write_text(TABLE)
     found = survey(run, "table.yaml", "data.batch_size=8")
     assert found["problems"] == ["the classes `New York`, `new  york` differ only in case or blanks."]
+
+
+def test_a_column_of_one_value_is_told_unless_values_are_missing(run, tmp_path):
+    rows = ["a,b,c,d,left"]
+    rows += [f"1,{'' if i % 2 else 1},X,{'' if i % 2 else 'X'},{'no' if i % 3 else 'yes'}" for i in range(12)]
+    (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "table.yaml").write_text(TABLE)
+    problems = survey(run, "table.yaml", "data.batch_size=4")["problems"]
+    assert "`a`, `c` have the same value in all training samples." in problems

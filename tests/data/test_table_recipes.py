@@ -41,6 +41,10 @@ def test_tabular(backend: str, tmp_path: Path) -> None:
     notes: list[str] = []
     answers = [p.answer.cells for p in dlrun.predict(result.directory, [new, new], notes=notes)]
     assert [a["label"] for a in answers[:2]] == ["yes", "no"] and len(answers) == 6
+    few = dlrun.predict(result.directory, [new, new], ["data.eval_batch_size=2"])
+    assert [(p.file, p.answer.cells["label"]) for p in few] == [
+        (f"{new}[{i}]", a["label"]) for i, a in zip([0, 1, 2] * 2, answers, strict=True)
+    ]
     assert notes == [
         "2 values of `plan` are not known from training and count as missing: `vip`.",
         "2 values of `region` are not known from training and count as missing: `moon`.",
