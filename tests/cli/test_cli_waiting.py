@@ -47,9 +47,10 @@ def run(tmp_path, monkeypatch, in_process):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     np.savez("numbers.npz", x=np.ones((1000, 8)), y=np.arange(1000) % 2)
     (tmp_path / "table.yaml").write_text(TABLE.replace("FOLDER", str(tmp_path)))
-    (tmp_path / "train" / "a").mkdir(parents=True)
     for i in range(6):
-        Image.new("RGB", (8, 8)).save(f"train/a/{i}.png")
+        folder = tmp_path / "train" / "ab"[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
     (tmp_path / "pictures.yaml").write_text(PICTURES)
     return lambda name, *words: in_process("check", f"{name}.yaml", "data.root=.", *words)
 
