@@ -143,6 +143,11 @@ class Place:
     download: bool = True
     known: Signature | None = None
 
+    @property
+    def classes(self) -> int | None:
+        """How many classes the run knows, if there is one and its data has classes."""
+        return None if self.known is None else self.known.classes
+
 
 @described
 class Source:

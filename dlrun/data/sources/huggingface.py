@@ -56,7 +56,7 @@ class HuggingFace(Pictures):
         if self.test is not None and len(test := self._split("test", place)):
             sizes["test"] = len(test)
             highest = max(highest, int(self._ids("test", test, names).max()))
-        known = place.known.classes if place.known is not None else None
+        known = place.classes
         if known is not None and highest >= known:
             raise _wrong("label-out-of-range", f"there is the label `{highest}`; a run knows 0 to {known - 1}", "label")
         return Signature(

@@ -79,7 +79,7 @@ class Idx(Source):
     def _counted(self, described: dict[str, _Headers], place: Place) -> int:
         """Classes as stated, known to a run or counted; every label is looked at."""
         count = len(self.classes) if isinstance(self.classes, tuple) else self.classes
-        count = count or (place.known.classes if place.known is not None else None)
+        count = count or place.classes
         highest = -1
         for split, d in described.items():
             y = d.y()

@@ -118,7 +118,7 @@ class Npz(Source):
 
     def _count_classes(self, described: dict[str, _Described], place: Place) -> int:
         """Classes as stated, known or counted; every label is looked at."""
-        classes, highest = self.classes or (place.known.classes if place.known is not None else None), -1
+        classes, highest = self.classes or place.classes, -1
         for d in described.values():
             y = _read_labels(d)
             y = y[y != self.ignore_label] if self.ignore_label is not None else y

@@ -65,7 +65,7 @@ class TarShards(Pictures):
         return Signature(
             input=TensorType(self.shape),
             target=TensorType((), "int"),
-            classes=self._count or (place.known.classes if place.known is not None else None) or highest + 1,
+            classes=self._count or place.classes or highest + 1,
             class_names=names,
             sizes=sizes,
             scale=1 / 255,
