@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from dlrun.backends.torch.memory import keep_freed
 from dlrun.errors import DlrunError
 from dlrun.recipe import Device
 
@@ -54,7 +55,9 @@ def select(choice: Device, precision: str) -> torch.device:
 
 
 def configure(choice: Device, device: torch.device) -> None:
-    """Set threads, reproducible kernels and full float32 for this process."""
+    """Set threads, memory, reproducible kernels and full float32 for this process."""
+    if device.type == "cpu":
+        keep_freed()
     if choice.threads is not None:
         torch.set_num_threads(choice.threads)
     if choice.deterministic:
