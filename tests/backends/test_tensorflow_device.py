@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -53,6 +54,21 @@ def test_reproducible_kernels_can_be_left_out() -> None:
     (_, threads, deterministic, _, _), _ = configured(2, "no")
     assert threads == 2
     assert deterministic is True  # the second model of that process asked for them
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere TensorFlow decides")
+@pytest.mark.parametrize(("own", "used"), [(None, True), ("0", False)])
+def test_kernels_of_onednn_are_used_on_every_x86_processor_unless_the_user_says_no(own: str | None, used: bool) -> None:
+    env = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    code = (
+        "import dlrun.backends.tensorflow\n"
+        "from tensorflow.python.framework.test_util import IsMklEnabled\n"
+        "print(IsMklEnabled())"
+    )
+    chosen = {} if own is None else {"TF_ENABLE_ONEDNN_OPTS": own}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, env=env | chosen, timeout=300, check=True)
+    assert done.stdout.split()[-1] == str(used)
 
 
 def test_devices() -> None:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from dlrun.backends.base import Batch, EngineState
 from dlrun.backends.mismatch import mismatches, refuse
+from dlrun.backends.processor import imitated
 from dlrun.backends.tensorflow import device as devices
 from dlrun.backends.tensorflow import weights
 from dlrun.backends.tensorflow.ema import MovingAverage
@@ -201,6 +202,7 @@ class TensorFlowEngine:
 
     def describe(self) -> dict[str, Any]:
         """What was used, JSON-ready."""
+        slow = imitated(self._plan.recipe.precision) if self._device == "cpu" else []
         return {
             "device": self._device,
             "threads": devices.threads(),
@@ -208,7 +210,7 @@ class TensorFlowEngine:
             "versions": devices.versions(),
             "parameters": self._plan.graph.parameters,
             "frozen": self._plan.graph.frozen,
-            "notes": [*self._notes, *self._programs.notes(self._device)],
+            "notes": [*self._notes, *slow, *self._programs.notes(self._device)],
         }
 
     def native(self) -> keras.Model:

@@ -14,6 +14,7 @@ from torch import nn
 
 from dlrun.backends.base import Batch, EngineState
 from dlrun.backends.mismatch import mismatches, refuse
+from dlrun.backends.processor import imitated
 from dlrun.backends.torch import device as devices
 from dlrun.backends.torch.dropout import Clock, follow_clock
 from dlrun.backends.torch.ema import MovingAverage
@@ -300,7 +301,7 @@ class TorchEngine:
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on besides the recipe."""
-        notes = []
+        notes = imitated(self._plan.recipe.precision) if self._device.type == "cpu" else []
         if self._plan.recipe.backend.compile and self._device.type == "cpu":
             notes.append("`backend.compile` costs half a minute at the start and seldom pays off on a CPU.")
         return {

@@ -1,0 +1,28 @@
+"""What the processor of this machine computes by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+_ANY_OF = {"bfloat16": {"avx512_bf16", "amx_bf16"}, "float16": {"avx512_fp16", "amx_fp16"}}
+
+
+def imitated(precision: str, cpuinfo: Path | None = None) -> list[str]:
+    """A note on a half precision that frameworks must imitate on this processor, which is slow; else nothing.
+
+    Nothing is known, and so nothing is said, of systems other than Linux and of processors other than x86.
+
+    Args:
+        precision: The recipe's number format.
+        cpuinfo: What Linux tells of the processor, as a file; this machine's own by default.
+    """
+    wanted = _ANY_OF.get(precision)
+    try:
+        lines = (cpuinfo or _CPUINFO).read_text("utf-8", "replace").splitlines() if wanted else []
+    except OSError:
+        return []
+    flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)
+    if not wanted or flags is None or flags & wanted:
+        return []
+    return [f"This processor has no instructions for `{precision}`, so `precision=float32` is likely to be faster."]
