@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _CACHES = {
 for _name, _folder in _CACHES.items():
     os.environ[_name] = str(Path(_HOME.name) / _folder)
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+if platform.machine().lower() in ("x86_64", "amd64"):  # as the backend does; some tests do not wait for it
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONWARNINGS"):
     os.environ.pop(_name, None)
 
