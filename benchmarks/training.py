@@ -19,6 +19,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from turns import ENVIRONMENT
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "baselines"))
@@ -39,7 +41,7 @@ BATCHES: dict[str, int | None] = {"mlp": None, "cnn": 40}
 def child(command: list[str]) -> str:
     """Run a command with a terminal for its progress; returns its standard output."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, text=True, cwd=ROOT)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, text=True, cwd=ROOT, env=ENVIRONMENT)
     os.close(slave)
     seen: list[bytes] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from dlrun.backends.processor import prefer_onednn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,7 @@ _CACHES = {
 for _name, _folder in _CACHES.items():
     os.environ[_name] = str(Path(_HOME.name) / _folder)
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-if platform.machine().lower() in ("x86_64", "amd64"):  # as the backend does; some tests do not wait for it
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+prefer_onednn(os.environ)  # as the backend does, before which some tests import TensorFlow
 for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONWARNINGS"):
     os.environ.pop(_name, None)
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the faster kernels, also where TensorFlow's default is its own
-
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from workload import BATCH, EVAL_BATCH, RATE, Stopwatch, arguments, load  # noqa: E402
+import numpy as np
+import tensorflow as tf
+from workload import BATCH, EVAL_BATCH, RATE, Stopwatch, arguments, load
 
 args = arguments()
 data = load(args.model, args.batches)

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import platform
 from collections.abc import Iterator
 
+from dlrun.backends.processor import prefer_onednn
+
 os.environ["KERAS_BACKEND"] = "tensorflow"  # Keras reads it once, on import
-if platform.machine().lower() in ("x86_64", "amd64"):
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's own default depends on the processor
+prefer_onednn(os.environ)
 
 
 @contextlib.contextmanager
