@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Path = tuple[str | int, ...]
 """A place in a recipe, e.g. ``("model", "layers", 2, "conv2d", "filters")``."""
@@ -124,3 +127,28 @@ class DlrunErrors(DlrunError):
 
     def __str__(self) -> str:
         return "\n".join(str(e) for e in self.errors)
+
+
+def together(errors: Sequence[DlrunError]) -> DlrunError:
+    """Mistakes as one error: the only one itself, or all of them."""
+    return errors[0] if len(errors) == 1 else DlrunErrors(errors)
+
+
+def all_of(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """What each call gives; all are made, also after a mistake.
+
+    Raises:
+        DlrunError: The mistakes of all calls, each told once.
+    """
+    found: list[T] = []
+    errors: dict[str, DlrunError] = {}
+    for call in calls:
+        try:
+            found.append(call())
+        except DlrunErrors as several:
+            errors |= {str(error): error for error in several.errors}
+        except DlrunError as error:
+            errors[str(error)] = error
+    if errors:
+        raise together(list(errors.values()))
+    return found

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun.data.source import Place
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, did_you_mean, nearest
 
 EXAMPLE = "example:"
 """Begins the name of a file that comes with dlrun."""
 _EXAMPLES = Path(__file__).parent / "examples"
 _ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip")
+_LOOKED_AT = 5_000
+"""Names of a folder at most that one is compared with which is not there."""
 
 
 def check_root(root: str | None) -> None:
@@ -77,12 +79,29 @@ def locate(name: str, place: Place, field: str, *, folder: bool = False) -> Path
         message = f"`{wrong[0]}` is not a {kind}."
     else:
         message = f"there is no {kind} " + " or ".join(f"`{p.absolute()}`" for p in places) + "."
-    raise DlrunError(
-        "missing-data",
-        message,
-        path=("data", "source", field),
-        hint="Write the full path, or set `data.root` to the folder it is relative to.",
-    )
+    hint = "Write the full path, or set `data.root` to the folder it is relative to."
+    if close := next((n for p in places if (n := _nearest(p, len(path.parts), folder)) is not None), None):
+        hint = f"Did you mean `{close}`? Else write the full path, or set `data.root`."
+    raise DlrunError("missing-data", message, path=("data", "source", field), hint=hint)
+
+
+def _nearest(path: Path, parts: int, folder: bool) -> str | None:
+    """What is there and called nearly so as the last ``parts`` of a path, of which one part may be misspelt."""
+    wrong = path.absolute()
+    end = len(wrong.parts)
+    while not wrong.parent.is_dir():
+        wrong = wrong.parent
+    behind = path.absolute().parts[len(wrong.parts) :]
+    try:
+        with os.scandir(wrong.parent) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_LOOKED_AT), strict=False)]
+    except OSError:
+        return None
+    for name in nearest(wrong.name, names):
+        found = wrong.with_name(name).joinpath(*behind)
+        if found.is_dir() if folder else found.is_file():
+            return str(Path(*found.parts[end - parts :]))
+    return None
 
 
 def _packed(path: Path, bases: Sequence[Path], field: str) -> Path | None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dlrun.config import compose
 from dlrun.data.locate import locate
 from dlrun.data.source import Place
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, DlrunErrors
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,47 @@ def test_an_example_comes_with_the_package_and_unknown_ones_are_listed() -> None
     with pytest.raises(DlrunError) as caught:
         locate("example:forms/train", Place(), "train", folder=True)
     assert caught.value.code == "missing-data" and "`example:shapes.zip`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("written", "folder", "meant"),
+    [
+        ("prufung.csv", False, "prüfung.csv"),
+        ("tabels/train.csv", False, "tables/train.csv"),
+        ("tables/trian.csv", False, "tables/train.csv"),
+        ("picturs/train", True, "pictures/train"),
+        ("tables/train.csv.d", True, None),  # what is called nearly so is no folder
+        ("tabels/trian.csv", False, None),
+    ],
+)
+def test_the_nearest_file_is_named(tmp_path: Path, written: str, folder: bool, meant: str | None) -> None:
+    (tmp_path / "pictures" / "train").mkdir(parents=True)
+    (tmp_path / "tables").mkdir()
+    for name in ("prüfung.csv", "tables/train.csv"):
+        (tmp_path / name).touch()
+    for name, said in ((written, meant), (str(tmp_path / written), meant and str(tmp_path / meant))):
+        with pytest.raises(DlrunError) as caught:
+            locate(name, Place(str(tmp_path)), "train", folder=folder)
+        assert caught.value.code == "missing-data"
+        assert (caught.value.hint or "").startswith(f"Did you mean `{said}`?" if said else "Write the full path")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{name: table, train: a.csv, test: b.csv, target: y}",
+        "{name: image_folder, train: a, test: b, size: 8}",
+        "{name: npz, train: a.npz, test: b.npz}",
+        "{name: idx, train: [a, b], test: [c, d]}",
+        "{name: tar_shards, train: a.tar, test: b.tar, size: 8}",
+    ],
+)
+def test_splits_that_are_not_there_are_told_together(tmp_path: Path, source: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"data:\n  root: {tmp_path}\n  source: {source}\n", "utf-8")
+    with pytest.raises(DlrunErrors) as caught:
+        _ = compose([f"recipe={tmp_path / 'recipe.yaml'}"]).plan
+    missing = [e for e in caught.value.errors if e.code == "missing-data"]
+    assert [e.path for e in missing] == [("data", "source", "train"), ("data", "source", "test")]
 
 
 def test_a_cache_that_cannot_be_written_and_an_archive_that_cannot_be_read(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dlrun.data.images import read_image
 from dlrun.data.source import Place, sources
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, DlrunErrors
 
 RNG = np.random.default_rng(0)
 
@@ -118,16 +118,17 @@ def test_prediction_of_what_is_no_image(tmp_path: Path) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    error = error_of(folder(), tmp_path)
+    error = error_of(folder(test=None), tmp_path)
     assert (error.code, error.path) == ("missing-data", ("data", "source", "train"))
     (tmp_path / "train").mkdir()
-    assert "no class folders" in error_of(folder(), tmp_path).message
+    assert "no class folders" in error_of(folder(test=None), tmp_path).message
     (tmp_path / "train" / "a").mkdir()
-    error = error_of(folder(), tmp_path)
+    error = error_of(folder(test=None), tmp_path)
     assert error.code == "empty-data"
     assert "hold no images" in error.message
     picture(tmp_path / "train" / "b" / "1.png")
-    assert error_of(folder(), tmp_path).code == "empty-class"
+    error = error_of(folder(), tmp_path)
+    assert isinstance(error, DlrunErrors) and [e.code for e in error.errors] == ["empty-class", "missing-data"]
     picture(tmp_path / "train" / "a" / "1.png")
     error = error_of(folder(), tmp_path)
     assert (error.code, error.path) == ("missing-data", ("data", "source", "test"))

@@ -106,7 +106,7 @@ def test_rows_of_parquet_are_named_by_their_number(tmp_path: Path) -> None:
     error = error_of(parquet(tmp_path / "b.parquet", a=[1.0, 2.0], l=[[1], [2]], y=["p", "q"]))
     assert (error.code, error.path) == ("nested-column", ("data", "source", "columns", "l"))
     assert "`b.parquet row 1`, `l` holds a list" in error.message
-    error = error_of(parquet(tmp_path / "c.parquet", a=[1.0], __index_level_0__=[7], y=["p"]))
+    error = error_of(parquet(tmp_path / "c.parquet", a=[1.0, 2.0], __index_level_0__=[7, 8], y=["p", "q"]))
     assert error.code == "unnamed-column" and '`"__index_level_0__": skip`' in (error.hint or "")
     (tmp_path / "d.parquet").write_bytes(b"PAR1 but no more")
     error = error_of(tmp_path / "d.parquet")

@@ -122,6 +122,34 @@ def test_several_mistakes_are_told_together(tmp_path: Path) -> None:
     assert isinstance(error, DlrunErrors) and len(error.errors) == 2
 
 
+def test_mistakes_of_different_columns_are_told_together(tmp_path: Path) -> None:
+    text = "a,b,c,y\n" + "".join(f'"{i},5",,x{i},{i}\n' for i in range(30)) + '"1,5",,x,old\n'
+    error = error_of(tmp_path, text, columns={"d": "skip"})
+    assert isinstance(error, DlrunErrors)
+    assert [(e.code, e.path[2:]) for e in error.errors] == [
+        ("unknown-column", ("columns", "d")),
+        ("wrong-decimal", ("columns", "a")),
+        ("empty-column", ("columns", "b")),
+        ("distinct-texts", ("columns", "c")),
+        ("mixed-column", ("target",)),
+    ]
+    error = error_of(tmp_path, text, columns={"d": "skip", "a": "skip", "b": "skip", "c": "skip"}, target="z")
+    assert isinstance(error, DlrunErrors)
+    assert [(e.code, e.path[2:]) for e in error.errors][:2] == [
+        ("missing-column", ("target",)),
+        ("unknown-column", ("columns", "d")),
+    ]
+
+
+@pytest.mark.parametrize("columns", [{}, {"d": "skip"}])
+def test_another_delimiter_is_seen_where_decimals_have_commas(tmp_path: Path, columns: Any) -> None:
+    error = error_of(tmp_path, "a;y\n1,5;0\n2,5;1\n", columns=columns)
+    assert (error.code, error.path) == ("empty-data", ("data", "source", "train"))
+    assert error.hint == 'Its one column is called `a;y`: write `delimiter: ";"`.'
+    some = error_of(tmp_path, "a;y\n1,5;0\n2;1\n", columns=columns)
+    assert (some.code, some.hint) == ("missing-column", error.hint)
+
+
 BAD = [
     ("1,x", "it has 2 values, not 3"),
     ("1,x,0,9", "it has 4 values, not 3"),

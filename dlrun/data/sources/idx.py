@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from dlrun.data.locate import locate
 from dlrun.data.numbers import as_float32
 from dlrun.data.sample_files import read_samples
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, all_of
 from dlrun.graph.tensor import TensorType
 
 Files = tuple[str, str]
@@ -41,10 +42,10 @@ class Idx(Source):
     scale: Annotated[float, Gt(0)] | None = None
 
     def signature(self, place: Place) -> Signature:
-        train = _Headers(self.train, place, "train")
-        described = {"train": train}
-        if self.test is not None:
-            test = described["test"] = _Headers(self.test, place, "test")
+        names = {"train": self.train} if self.test is None else {"train": self.train, "test": self.test}
+        train, *tests = all_of(partial(_Headers, files, place, split) for split, files in names.items())
+        described = dict(zip(names, [train, *tests], strict=True))
+        for test in tests:
             for what, a, b in (
                 ("samples of shape", train.shape, test.shape),
                 ("samples stored as", train.stored, test.stored),
@@ -95,7 +96,7 @@ class Idx(Source):
 class _Headers:
     """What the headers of a split's two files say, checked."""
 
-    def __init__(self, names: Files, place: Place, split: Split) -> None:
+    def __init__(self, names: Files, place: Place, split: str) -> None:
         self.split = split
         self.images, self.labels = (locate(name, place, split) for name in names)
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from dlrun.data.pictures import Pictures
 from dlrun.data.source import Place, Reader, Signature, Split, sources
 from dlrun.data.unreadable import NAMED, FileOf, named, readable, said
 from dlrun.data.wording import counted
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, all_of, did_you_mean
 from dlrun.graph.tensor import TensorType
 
 
@@ -43,7 +44,11 @@ class ImageFolder(Pictures):
     unreadable: Literal["stop", "skip"] = "stop"
 
     def signature(self, place: Place) -> Signature:
-        train = self._listed("train", place)
+        looks: list[Callable[[], _Listed | Path]] = [partial(self._listed, "train", place)]
+        if self.test is not None:
+            looks.append(partial(locate, self.test, place, "test", folder=True))
+        train = all_of(looks)[0]
+        assert isinstance(train, _Listed)
         sizes, notes = {"train": len(train.files)}, train.told
         if self.test is not None:
             test = self._listed("test", place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from dlrun.data.npz import array_headers, load_array
 from dlrun.data.numbers import as_float32
 from dlrun.data.sample_files import read_samples
 from dlrun.data.source import Place, Samples, Signature, Source, Split, sources
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, all_of
 from dlrun.graph.tensor import TensorType
 
 Shape = tuple[int, ...]
@@ -52,11 +53,11 @@ class Npz(Source):
 
     def signature(self, place: Place) -> Signature:
         self._check()
-        train = self._described(self.train, place, "train")
-        described = {"train": train}
-        if self.test is not None:
-            described["test"] = self._described(self.test, place, "test")
-            _check_alike(train, described["test"])
+        names = {"train": self.train} if self.test is None else {"train": self.train, "test": self.test}
+        train, *tests = all_of(partial(self._described, name, place, split) for split, name in names.items())
+        for test in tests:
+            _check_alike(train, test)
+        described = dict(zip(names, [train, *tests], strict=True))
         target, classes = TensorType(train.y_shape), None
         if train.labels:
             target = TensorType(train.y_shape, "int")
@@ -90,7 +91,7 @@ class Npz(Source):
         """One sample per file: ``.npy`` or ``.npz`` arrays as stored; images where samples are 8-bit ones."""
         return read_samples(files, signature)
 
-    def _described(self, name: str, place: Place, split: Split) -> _Described:
+    def _described(self, name: str, place: Place, split: str) -> _Described:
         path = locate(name, place, split)
         return _described(path, labels=self.classes is not None, ids=self.dtype == "int")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from dlrun.data.tables.reading import read_files, samples_of, scheme_of
 from dlrun.data.tables.rows import MISSING, Format, Options
 from dlrun.data.tables.rows import place as place_of
 from dlrun.data.tables.scheme import Kinds, Scheme, Target, known_scheme
-from dlrun.errors import DlrunError, DlrunErrors
+from dlrun.errors import DlrunError, all_of, together
 from dlrun.graph.tensor import TensorType
 
 _TEXT = ("csv", "tsv")
@@ -72,9 +73,13 @@ class Table(Source):
     bad_rows: Literal["stop", "skip"] = "stop"
 
     def signature(self, place: Place) -> Signature:
-        scheme = self._scheme(place)
         splits: tuple[Split, ...] = ("train",) if self.test is None else ("train", "test")
-        reads = {split: (self._path(split, place), self._split(split, place, scheme)) for split in splits}
+        looks: list[Callable[[], object]] = [partial(self._path, split, place) for split in splits]
+        looks.append(partial(self._scheme, place))
+        all_of(looks)
+        scheme = self._scheme(place)  # at hand by now
+        samples = all_of(partial(self._split, split, place, scheme) for split in splits)
+        reads = {split: (self._path(split, place), read) for split, read in zip(splits, samples, strict=True)}
         classes = scheme.classes
         return Signature(
             input=TensorType((len(scheme.columns),)),
@@ -173,7 +178,7 @@ class Table(Source):
         if self.classes is not None and self.target_type == "number":
             errors.append(_wrong(("classes",), "a target that is a number has no `classes`.", "`target_type: class`"))
         if errors:
-            raise DlrunErrors(errors) if len(errors) > 1 else errors[0]
+            raise together(errors)
 
 
 def _wrong(keys: tuple[str, ...], message: str, example: Any) -> DlrunError:

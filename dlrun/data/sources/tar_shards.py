@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,7 @@ from dlrun.data.pictures import Pictures
 from dlrun.data.shards import Shard, expanded, indexed, matched
 from dlrun.data.source import Place, Signature, Split, sources
 from dlrun.data.unreadable import MemberOf, named, readable_in, said
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, all_of, did_you_mean
 from dlrun.graph.tensor import TensorType
 
 _NAMED = 3
@@ -51,13 +52,13 @@ class TarShards(Pictures):
     unreadable: Literal["stop", "skip"] = "stop"
 
     def signature(self, place: Place) -> Signature:
-        reader = self.open("train", place)
+        splits: tuple[Split, ...] = ("train",) if self.test is None else ("train", "test")
+        reader, *tests = all_of(partial(self.open, split, place) for split in splits)
         if not len(reader):
             said = " ".join([f"the shards of `{_said(self.train)}` hold no samples.", *reader.notes])
             raise _wrong("empty-data", said.removesuffix("."), "train")
         sizes, notes, highest = {"train": len(reader)}, reader.notes, int(reader.y.max())
-        if self.test is not None:
-            test = self.open("test", place)
+        for test in tests:
             notes += test.notes
             if len(test):
                 sizes["test"], highest = len(test), max(highest, int(test.y.max()))

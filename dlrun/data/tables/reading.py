@@ -13,7 +13,7 @@ import numpy as np
 from dlrun.data.source import Signature
 from dlrun.data.tables.encode import Encoded, encode
 from dlrun.data.tables.files import read_rows
-from dlrun.data.tables.rows import Options, Rows
+from dlrun.data.tables.rows import Options, Rows, other_delimiter
 from dlrun.data.tables.scheme import Kinds, Scheme, Target, find_scheme, known_scheme
 from dlrun.data.wording import counted
 from dlrun.errors import DlrunError
@@ -97,6 +97,7 @@ def _nothing(rows: Rows, where: RecipePath) -> DlrunError:
         "empty-data",
         f"`{rows.path}`: none of its {counted(len(rows.bad), 'row')} can be used; of line {line}, {text}.",
         path=where,
+        hint=other_delimiter(rows.columns, where),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -134,6 +134,24 @@ def setting(key: str, value: str, where: RecipePath) -> str:
         return f"write `{key}: {value}`"
     override = f"data.source.{key}={value}"
     return f"add `'{override}'` to the command" if '"' in value else f"add `{override}` to the command"
+
+
+def other_delimiter(names: Collection[str], where: RecipePath = ()) -> str | None:
+    """What to do about a file whose only column has a delimiter in its name; None for any other file.
+
+    Args:
+        names: Of its columns.
+        where: Key of the recipe that names the file; empty for a file to predict.
+    """
+    if len(names) != 1:
+        return None
+    (only,) = names
+    other = next((d for d in (";", "\t", "|", ",") if d in only), None)
+    if other is None:
+        return None
+    shown = "\\t" if other == "\t" else other
+    way = setting("delimiter", f'"{shown}"', where)
+    return f"Its one column is called `{only[:40]}`: {way}."
 
 
 def refuse(path: Path, bad: Mapping[int, str], unit: str, where: RecipePath) -> None:

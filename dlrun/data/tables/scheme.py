@@ -9,8 +9,8 @@ from typing import Literal
 
 from dlrun.data.source import Column, Signature
 from dlrun.data.tables.numbers import no_numbers, parsed, shortened, texts, whole_number
-from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value, setting
-from dlrun.errors import DlrunError, did_you_mean, nearest
+from dlrun.data.tables.rows import Cell, Mark, Options, Rows, Value, other_delimiter
+from dlrun.errors import DlrunError, did_you_mean, nearest, together
 from dlrun.errors import Path as RecipePath
 
 Kind = Literal["number", "category", "skip"]
@@ -71,24 +71,39 @@ def find_scheme(rows: Rows, kinds: Kinds, target: Target, options: Options) -> S
     Raises:
         DlrunError: ``missing-column``, ``unknown-column``, ``contradiction``, ``unnamed-column``, ``mixed-column``,
             ``empty-column``, ``nested-column``, ``distinct-texts``, ``no-columns``, ``single-class``, ``empty-class``,
-            ``wrong-decimal``.
+            ``wrong-decimal``; one for each column at most.
     """
-    require(rows, [target.name], ("data", "source", "target"), options)
+    errors: list[DlrunError] = []
+    try:
+        require(rows, [target.name], _TARGET, options)
+    except DlrunError as error:
+        if other_delimiter(rows.columns) is not None:  # no name that the recipe says would be found
+            raise
+        errors.append(error)
     for name in kinds:
         if name == target.name:
-            raise _of(name, "contradiction", f"`{name}` is the target, which is no column of a sample.", "Remove it.")
-        if name not in rows.columns:
+            said = f"`{name}` is the target, which is no column of a sample."
+            errors.append(_of(name, "contradiction", said, "Remove it."))
+        elif name not in rows.columns:
             hint = did_you_mean(name, [n for n in rows.columns if n != target.name], "")
-            raise _of(name, "unknown-column", f"`{rows.path}` has no column `{name}`.", hint or _listed(rows))
-    columns = []
+            said = f"`{rows.path}` has no column `{name}`."
+            errors.append(_of(name, "unknown-column", said, hint or _listed(rows)))
+    columns: list[Column] = []
+    classes: tuple[str, ...] | None = None
     for name in rows.columns:
-        if name != target.name and (column := _column(rows, name, kinds.get(name), options)) is not None:
-            columns.append(column)
-    if not columns:
-        raise DlrunError(
-            "no-columns", f"no column of `{rows.path}` is left beside the target.", path=("data", "source", "columns")
-        )
-    return Scheme(tuple(columns), target.name, _classes(rows, target, options))
+        try:
+            if name == target.name:
+                classes = _classes(rows, target, options)
+            elif (column := _column(rows, name, kinds.get(name), options)) is not None:
+                columns.append(column)
+        except DlrunError as error:
+            errors.append(error)
+    if not columns and not errors:
+        said = f"no column of `{rows.path}` is left beside the target."
+        errors.append(DlrunError("no-columns", said, path=("data", "source", "columns")))
+    if errors:
+        raise together(errors)
+    return Scheme(tuple(columns), target.name, classes)
 
 
 def require(rows: Rows, names: Sequence[str], where: RecipePath, options: Options) -> None:
@@ -101,13 +116,7 @@ def require(rows: Rows, names: Sequence[str], where: RecipePath, options: Option
     same = [name for name in rows.columns if name.casefold() == absent[0].casefold()]
     if close := same or nearest(absent[0], rows.columns):
         hint = f"Did you mean `{close[0]}`? {hint}"
-    if len(rows.columns) == 1:
-        (only,) = rows.columns
-        other = next((d for d in (";", "\t", "|", ",") if d in only), None)
-        if other is not None:
-            shown = "\\t" if other == "\t" else other
-            way = setting("delimiter", f'"{shown}"', where)
-            hint = f"Its one column is called `{only[:40]}`: {way}."
+    hint = other_delimiter(rows.columns, where) or hint
     raise DlrunError("missing-column", f"`{rows.path}` has no column {what}.", path=where, hint=hint)
 
 
