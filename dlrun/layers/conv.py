@@ -197,6 +197,7 @@ class Conv2D(Conv):
             {"filters": 4, "kernel": 3, "padding": 2, "groups": 2, "dilation": 2, "stride": 2}, (TensorType((8, 7, 4)),)
         ),
         Example({"filters": 6, "kernel": 3, "groups": 3, "padding": "same", "stride": 2}, (TensorType((6, 5, 3)),)),
+        Example({"filters": 6, "kernel": 1, "stride": (2, 3)}, (TensorType((7, 8, 4)),)),
         Example({"filters": 2, "kernel": 9}, (TensorType((8, 8, 1)),), raises="window-too-large"),
         Example({"filters": 2, "kernel": 3}, (TensorType((8,)),), raises="wrong-rank"),
         Example({"filters": 4, "kernel": 3, "groups": 2}, (TensorType((8, 8, 3)),), raises="channels-not-divisible"),
