@@ -6,6 +6,9 @@ import platform
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from dlrun.layers.window import Window
+
+_FEW_CHANNELS = 8
 _CPUINFO = Path("/proc/cpuinfo")
 _ANY_OF = {"bfloat16": {"avx512_bf16", "amx_bf16"}, "float16": {"avx512_fp16", "amx_fp16"}}
 
@@ -18,6 +21,19 @@ def prefer_onednn(environment: MutableMapping[str, str]) -> None:
     """
     if platform.machine().lower() in ("x86_64", "amd64"):
         environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def thin_first(window: Window, channels: int) -> bool:
+    """Whether a convolution must first take the places that its kernel visits, and then go over all of these.
+
+    On x86 processors with AVX2 and without AVX-512, oneDNN's gradient of a strided 1x1 convolution of few channels
+    writes beyond its end (torch 2.13.0, TensorFlow 2.21.0): the process dies of a corrupted heap, sooner or later.
+
+    Args:
+        window: The kernel's, over an image.
+        channels: Of the input.
+    """
+    return window.size == (1, 1) and max(window.stride) > 1 and channels < _FEW_CHANNELS
 
 
 def imitated(precision: str, cpuinfo: Path | None = None) -> list[str]:

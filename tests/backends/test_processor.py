@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,3 +50,56 @@ def test_both_backends_tell_it_at_the_start_of_a_run(
     plan = make_plan([{"dense": {"units": 3}}], (4,), classes=3, precision=precision, device={"name": "cpu"})
     said = load_backend(backend).compile(plan).describe()["notes"]
     assert sum("no instructions for" in note for note in said) == notes
+
+
+TORCH = """
+import torch
+from dlrun.backends.torch.conv import convolve
+from dlrun.backends.torch.layout import channels_last_kernels
+from dlrun.layers.window import Window
+
+module = convolve(Window((1, 1), (2, 2), (1, 1), "valid"), ((0, 0), (0, 0)), CHANNELS, 8, 1, False)
+torch.nn.init.ones_(next(module.parameters()))
+channels_last_kernels(module)
+
+
+def gradient():
+    x = torch.randn(6, CHANNELS, 16, 16).contiguous(memory_format=torch.channels_last).requires_grad_()
+    module(x).sum().backward()
+"""
+TENSORFLOW = """
+import dlrun.backends.tensorflow
+import tensorflow as tf
+from dlrun.backends.tensorflow.conv_forms import convolve
+from dlrun.layers.window import Window
+
+kernel, window = tf.ones((1, 1, CHANNELS, 8)), Window((1, 1), (2, 2), (1, 1), "same")
+
+
+@tf.function
+def gradient():
+    x = tf.random.normal((6, 16, 16, CHANNELS))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(convolve(x, kernel, window, 1) ** 2)
+    return tape.gradient(loss, x)
+"""
+MANY = """
+import numpy as np
+
+kept = []
+for _ in range(300):
+    gradient()
+    kept = [*kept[-30:], *(np.empty(n) for n in (5, 33, 129, 777, 3000))]
+print("whole")
+"""
+
+
+@pytest.mark.parametrize("channels", [4, 7])
+@pytest.mark.parametrize(("backend", "code"), [("torch", TORCH), ("tensorflow", TENSORFLOW)])
+def test_strided_1x1_convolutions_of_few_channels_leave_the_heap_whole(backend: str, code: str, channels: int) -> None:
+    """In a process of its own, which dies where a gradient is written beyond its end."""
+    pytest.importorskip(backend)
+    run = [sys.executable, "-c", code.replace("CHANNELS", str(channels)) + MANY]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr

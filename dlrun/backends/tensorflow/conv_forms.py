@@ -10,6 +10,7 @@ import functools
 
 import tensorflow as tf
 
+from dlrun.backends.processor import thin_first
 from dlrun.layers.window import Pads, Window
 
 FORMATS = {2: "NHWC", 3: "NDHWC"}
@@ -38,7 +39,10 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, window: Window, groups: int) -> tf
     plain = max(window.dilation) == 1
     if (plain and groups == 1) or native(window.stride, window.dilation, groups > 1, x.dtype.name):
         x, padding = padded(x, window)
-        return _direct(x, kernel, window.stride, window.dilation, padding)
+        stride = window.stride
+        if groups == 1 and thin_first(window, channels):
+            x, stride = every(x, stride), (1, 1)
+        return _direct(x, kernel, stride, window.dilation, padding)
     if groups > 1:
         parts = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
         return tf.concat([convolve(part, own, window, 1) for part, own in parts], axis=-1)

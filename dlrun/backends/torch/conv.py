@@ -7,6 +7,7 @@ from collections import OrderedDict
 from torch import nn
 from torch.nn.utils import skip_init
 
+from dlrun.backends.processor import thin_first
 from dlrun.backends.torch.layout import laid_out
 from dlrun.backends.torch.lowering import lowers
 from dlrun.graph import Node
@@ -15,9 +16,6 @@ from dlrun.layers.window import Pads, Window
 
 _CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _PADS = {1: nn.ZeroPad1d, 2: nn.ZeroPad2d, 3: nn.ZeroPad3d}
-_FEW = 8
-"""Channels below which oneDNN's gradient of a strided 1x1 convolution of channels-last images writes beyond
-its end, on x86 processors with AVX2 and without AVX-512: torch 2.13 then dies of a corrupted heap, sooner or later."""
 
 
 @lowers(conv.Conv1D, kernel="weight")
@@ -41,14 +39,7 @@ def convolve(window: Window, added: Pads, channels: int, filters: int, groups: i
     """
     rank = len(window.size)
     symmetric = all(before == after for before, after in added)
-    thinned = (
-        rank == 2
-        and groups == 1
-        and channels < _FEW
-        and window.size == (1, 1)
-        and window.stride != (1, 1)
-        and not any(cells for pair in added for cells in pair)
-    )
+    thinned = thin_first(window, channels) and groups == 1 and not any(cells for pair in added for cells in pair)
     native = skip_init(
         _CONVS[rank],
         in_channels=channels,
