@@ -263,7 +263,7 @@ def measure(case: Case, folder: Path, overrides: Sequence[str] = (), steps: int 
     for seeds in SEEDS:
         words = [*command, "--seeds", str(seeds)]
         done = subprocess.run(words, capture_output=True, text=True, cwd=folder, env=env, timeout=TIMEOUT_S)
-        if done.returncode != 1:
+        if done.returncode != 1 or '"precisions"' not in done.stdout:  # what failed in another way failed
             break
     found: dict[str, Any] = {
         "seeds": seeds,

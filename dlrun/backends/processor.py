@@ -26,8 +26,8 @@ def prefer_onednn(environment: MutableMapping[str, str]) -> None:
 def thin_first(window: Window, channels: int) -> bool:
     """Whether a convolution must first take the places that its kernel visits, and then go over all of these.
 
-    On x86 processors with AVX2 and without AVX-512, oneDNN's gradient of a strided 1x1 convolution of few channels
-    writes beyond its end (torch 2.13.0, TensorFlow 2.21.0): the process dies of a corrupted heap, sooner or later.
+    On x86 processors with AVX2 and without AVX-512, oneDNN's gradient of the kernel of a strided 1x1 convolution of few
+    channels writes beyond its end (torch 2.13.0, TensorFlow 2.21.0): the process dies of a corrupted heap.
 
     Args:
         window: The kernel's, over an image.

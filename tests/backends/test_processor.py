@@ -73,6 +73,7 @@ import tensorflow as tf
 from dlrun.backends.tensorflow.conv_forms import convolve
 from dlrun.layers.window import Window
 
+tf.config.threading.set_intra_op_parallelism_threads(1)
 kernel, window = tf.ones((1, 1, CHANNELS, 8)), Window((1, 1), (2, 2), (1, 1), "same")
 
 
@@ -80,9 +81,9 @@ kernel, window = tf.ones((1, 1, CHANNELS, 8)), Window((1, 1), (2, 2), (1, 1), "s
 def gradient():
     x = tf.random.normal((6, 16, 16, CHANNELS))
     with tf.GradientTape() as tape:
-        tape.watch(x)
+        tape.watch([x, kernel])
         loss = tf.reduce_sum(convolve(x, kernel, window, 1) ** 2)
-    return tape.gradient(loss, x)
+    return tape.gradient(loss, [x, kernel])
 """
 MANY = """
 import numpy as np
