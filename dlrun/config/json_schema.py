@@ -36,11 +36,13 @@ def schema() -> Schema:
         "type": "array",
     }
     properties["hydra"] = {"description": "Settings of Hydra's sweeps.", "type": "object"}
+    # of a recipe that starts from no other one
+    data = {**properties["data"], "required": writer.definitions["Data"].pop("required")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "dlrun recipe",
         **root,
-        "anyOf": [{"required": ["data", "model"]}, {"required": ["defaults"]}],
+        "anyOf": [{"required": ["data", "model"], "properties": {"data": data}}, {"required": ["defaults"]}],
         "$defs": {
             "reference": {"description": "A reference, e.g. `${data.classes}`.", "type": "string", "pattern": r"\$\{"},
             **dict(sorted(writer.definitions.items())),

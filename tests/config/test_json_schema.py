@@ -55,6 +55,7 @@ def test_complete_values_are_valid(name):
         {"backend": "tensorflow"},
         {"backend": {"compile": True}},
         {"metrics": ["accuracy", {"top_k": {"k": 3}}]},
+        {"defaults": ["digits"], "data": {"batch_size": 8}},
         {"defaults": [{"override /optimizer": "adam"}, "digits"]},
         {"data": {"source": {"name": "npz", "train": "x.npz"}, "validation": 0.1}},
         {
@@ -90,6 +91,7 @@ def test_what_composes_is_valid(change):
         {"model": {"layers": [{"flatten": {}, "dense": {}}]}},
         {"model": {"layers": [{"residual": {"layers": ["relo"]}}]}},
         {"data": {"source": "digits", "validation": 1.5}},
+        {"data": {"batch_size": 8}},
     ],
 )
 def test_what_does_not_compose_is_not_valid(change):
