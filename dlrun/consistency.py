@@ -109,6 +109,8 @@ def inconsistencies(facts: Facts, unread: Collection[Path] = ()) -> list[DlrunEr
     def known(key: Path) -> bool:
         return not any(key[: len(path)] == path or path[: len(key)] == key for path in missing)
 
+    if known(("signature",)) and known(("task",)):
+        missing |= _brought_by_wrong_task(facts)
     return [error for keys, rule in _RULES if all(map(known, keys)) for error in rule(facts)]
 
 
@@ -151,11 +153,26 @@ def _ids(facts: Facts) -> Iterator[DlrunError]:
             )
 
 
+@_reads("signature", "task")
+def _labels(facts: Facts) -> Iterator[DlrunError]:
+    yield from task_of(facts.recipe.task).check_labels(facts.data_read)
+
+
 @_reads("signature", "graph", "task")
 def _task(facts: Facts) -> Iterator[DlrunError]:
-    graph = facts.model_built
-    signature = dataclasses.replace(facts.data_read, input=graph.input)
-    yield from task_of(facts.recipe.task).check(signature, graph.output)
+    graph, task = facts.model_built, task_of(facts.recipe.task)
+    if not task.check_labels(facts.data_read):  # said above, and the one task to use instead
+        yield from task.check(dataclasses.replace(facts.data_read, input=graph.input), graph.output)
+
+
+def _brought_by_wrong_task(facts: Facts) -> set[Path]:
+    """Loss and metrics of a task for other labels than the data's; the task is the mistake, not they."""
+    task, loss = task_of(facts.recipe.task), facts.recipe.loss
+    if not task.check_labels(facts.data_read):
+        return set()
+    brought: set[Path] = {("loss",)} if loss is not None and loss.kind == task.default_loss else set()
+    kinds = tuple(metric.kind for metric in facts.recipe.metrics)
+    return brought | ({("metrics",)} if kinds == task.default_metrics else set())
 
 
 @_reads("signature", "graph", "model", "task", "loss", "optimizer", "train.phases")

@@ -32,7 +32,8 @@ class Registry(Generic[T]):
         group: Entry points of this group add further entries, or None.
 
     A registered class becomes a frozen, keyword-only dataclass whose fields are the keys a
-    recipe may write; it gets the class attribute ``kind`` (its name).
+    recipe may write; it gets the class attribute ``kind`` (its name). Other words that users write
+    for it stand in its class attribute ``known_as``, if it has one, and lead to its name.
     """
 
     def __init__(
@@ -141,12 +142,8 @@ class Registry(Generic[T]):
                 error.path = path
                 raise
         if not isinstance(name, str) or name not in entries:
-            raise DlrunError(
-                f"unknown-{self._slug}",
-                f"`{name}` is not {self.one}.",
-                path=path,
-                hint=did_you_mean(
-                    name, sorted(entries), "Valid: " + ", ".join(f"`{n}`" for n in sorted(entries)) + "."
-                ),
-            )
+            every = "Valid: " + ", ".join(f"`{n}`" for n in sorted(entries)) + "."
+            meant = [n for n, cls in entries.items() if str(name).lower() in getattr(cls, "known_as", ())]
+            hint = f"Did you mean `{meant[0]}`?" if meant else did_you_mean(name, sorted(entries), every)
+            raise DlrunError(f"unknown-{self._slug}", f"`{name}` is not {self.one}.", path=path, hint=hint)
         return entries[name]

@@ -14,6 +14,18 @@ from typer.core import TyperCommand, TyperGroup
 
 from dlrun.errors import DlrunError, did_you_mean
 
+_OTHER_WORDS = {
+    "continue": "train resume=RUN",
+    "fit": "train RECIPE",
+    "infer": "predict RUN FILE",
+    "init": "new NAME",
+    "resume": "train resume=RUN",
+    "sweep": "train -m RECIPE KEY=VALUE,VALUE",
+    "test": "eval RUN",
+    "tune": "train -m RECIPE KEY=VALUE,VALUE",
+}
+"""What users of other tools say, and the command that does it here."""
+
 
 def _heading(text: str) -> str:
     return typer.style(text, bold=True) if sys.stdout.isatty() else text
@@ -79,6 +91,8 @@ class Verbs(TyperGroup):
         if word not in self.commands and not word.startswith("-"):
             if "=" in word:
                 hint = f"Say what to do with it: dlrun train {word}"
+            elif word in _OTHER_WORDS:
+                hint = f"Write: dlrun {_OTHER_WORDS[word]}"
             else:
                 hint = did_you_mean(word, self.list_commands(ctx)) or "List them: dlrun --help"
             raise DlrunError("unknown-verb", f"`{word}` is not a verb.", hint=hint)

@@ -19,8 +19,12 @@ def recipes(config_dir: ConfigDir = None, json: Json = False) -> None:
 
     from dlrun.cli import render
     from dlrun.config import recipes as found
+    from dlrun.config import task_said
 
-    listed = [recipe_entry(*entry[:3]) for entry in found(config_dir=config_dir)]
+    listed = [
+        {"name": name, "task": task_said(path, config_dir), "description": description, "path": _shown(path)}
+        for name, path, description, _ in found(config_dir=config_dir)
+    ]
     if json:
         render.print_json({"recipes": listed})
         return
@@ -40,13 +44,8 @@ def recipes(config_dir: ConfigDir = None, json: Json = False) -> None:
     )
 
 
-def recipe_entry(name: str, path: object, description: str) -> dict[str, object]:
-    """A recipe as the list shows it; the task is read from the file's own line."""
+def _shown(path: object) -> str:
     import os
-    import re
-    from pathlib import Path
 
-    task = re.search(r"^task:\s*([\w-]+)", Path(str(path)).read_text("utf-8", errors="replace"), re.MULTILINE)
     relative = os.path.relpath(str(path))
-    shown = relative if not relative.startswith("..") else str(path)
-    return {"name": name, "task": task.group(1) if task else None, "description": description, "path": shown}
+    return relative if not relative.startswith("..") else str(path)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dlrun.config.dumping import dump as dump
     from dlrun.config.json_schema import schema as schema
     from dlrun.config.listing import recipes as recipes
+    from dlrun.config.listing import task_said as task_said
     from dlrun.config.sweep import multirun as multirun
     from dlrun.config.sweep import show_hydra as show_hydra
 
@@ -25,6 +26,7 @@ _HOME = {
     "dump": "dumping",
     "multirun": "sweep",
     "recipes": "listing",
+    "task_said": "listing",
     "schema": "json_schema",
     "show_hydra": "sweep",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -294,8 +294,10 @@ class Typing:
         listed = "Valid: " + ", ".join(f"`{n}`" for n in valid) + "." if valid else f"`{owner}` has no fields."
         meant = nearest(key, valid) or [n for n in valid if _initials(n) == key]  # lr, bs
         elsewhere = [dotted((*path[:-1], name, key)) for name in below]
-        if len(path) == 1 and not meant:
-            elsewhere = _elsewhere(key)
+        if len(path) == 1:
+            elsewhere = _elsewhere(lambda name: name == key)
+            meant = [] if elsewhere else meant  # `workers` is `data.workers`, not a misspelt `tracker`
+            elsewhere = elsewhere or _elsewhere(lambda name: _initials(name) == key)
         self.unread |= {(*path[:-1], name) for name in meant}
         hint = f"Did you mean `{(meant or elsewhere)[0]}`? {listed}" if meant or elsewhere else listed
         return self.fail("unknown-key", f"`{key}` is not a key of `{owner}`.", path, hint)
@@ -331,8 +333,8 @@ def _below(known: Mapping[str, Field], node: Node, key: str) -> list[str]:
     return found
 
 
-def _elsewhere(key: str) -> list[str]:
-    """Sections that have a key which was written outside of them, e.g. ``train.epochs``."""
+def _elsewhere(wanted: Callable[[str], bool]) -> list[str]:
+    """Such keys of sections, e.g. ``train.epochs``: one of them may have been written outside of its section."""
     found: dict[str, str] = {}
     for section, field in fields(Recipe).items():
         form = field.form
@@ -340,8 +342,7 @@ def _elsewhere(key: str) -> list[str]:
         if isinstance(form, Choice):
             classes = [form.registry.get(kind) for kind in form.registry]
         found.update({f"{section}.{name}": name for cls in classes for name in fields(cls)})
-    exact = [path for path, name in found.items() if name == key]
-    return exact or [path for path, name in found.items() if _initials(name) == key]
+    return [path for path, name in found.items() if wanted(name)]
 
 
 _OF_EVERY_LAYER = ("name", "inputs", "trainable", "share")

@@ -154,6 +154,8 @@ class Source:
     """A data set's description; registered with ``@sources("name")``."""
 
     kind: ClassVar[str] = ""
+    known_as: ClassVar[tuple[str, ...]] = ()
+    """Other words for it, such as an ending of its files, in lower case."""
 
     def signature(self, place: Place) -> Signature:
         """Shapes, classes and sizes, read from headers only.

@@ -8,7 +8,7 @@ from dlrun.data.source import Signature
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
 from dlrun.losses import log_softmax
-from dlrun.tasks.task import Answer, Task, needs_images, needs_rows, tasks, unfit
+from dlrun.tasks.task import Answer, Task, labels_width, needs_images, needs_rows, tasks, unfit
 
 TOP = 5
 """How many classes prediction names."""
@@ -21,15 +21,19 @@ class Classifies(Task):
     default_metrics = ("accuracy",)
 
     def width(self, signature: Signature) -> int | None:
-        return signature.classes
+        return labels_width(signature)
 
-    def check(self, signature: Signature, output: TensorType) -> list[DlrunError]:
-        if signature.classes == 1:
-            has = "and all labels of the data are of one"
-            return [unfit(self, "two classes or more", has, "Check what `data.source` takes for the classes.")]
+    def check_labels(self, signature: Signature) -> list[DlrunError]:
         if signature.classes is not None:
             return []
-        return [unfit(self, "class ids", f"the data's labels are {signature.target}", "Use `task: regression`.")]
+        fits = "tabular_regression" if signature.input.rank == 1 else "regression"
+        return [unfit(self, "class ids", f"the data's labels are {signature.target}", f"Use `task: {fits}`.")]
+
+    def check(self, signature: Signature, output: TensorType) -> list[DlrunError]:
+        if signature.classes != 1:
+            return []
+        has = "and all labels of the data are of one"
+        return [unfit(self, "two classes or more", has, "Check what `data.source` takes for the classes.")]
 
     def answers(self, signature: Signature) -> bool:
         return not signature.target.rank
@@ -76,7 +80,4 @@ class TabularClassification(Classifies):
     file = "rows.csv"
 
     def check(self, signature: Signature, output: TensorType) -> list[DlrunError]:
-        if signature.classes is None:
-            has = f"the data's labels are {signature.target}"
-            return [unfit(self, "class ids", has, "Use `task: tabular_regression`.")]
         return [*needs_rows(self, signature, "classification"), *super().check(signature, output)]

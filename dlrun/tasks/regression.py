@@ -7,7 +7,7 @@ import numpy as np
 from dlrun.data.source import Signature
 from dlrun.errors import DlrunError
 from dlrun.graph.tensor import TensorType
-from dlrun.tasks.task import Answer, Cell, Task, needs_rows, tasks, unfit
+from dlrun.tasks.task import Answer, Cell, Task, labels_width, needs_rows, tasks, unfit
 
 
 class Numbers(Task):
@@ -16,7 +16,14 @@ class Numbers(Task):
     default_loss = "mse"
 
     def width(self, signature: Signature) -> int | None:
-        return signature.target.size if signature.target.dtype == "float" and signature.target.rank < 2 else None
+        return labels_width(signature)
+
+    def check_labels(self, signature: Signature) -> list[DlrunError]:
+        if signature.classes is None:
+            return []
+        has = f"the data has {signature.classes} classes"
+        fits = {1: "tabular_classification", 3: "image_classification"}.get(signature.input.rank, "classification")
+        return [unfit(self, "numbers as labels", has, f"Use `task: {fits}`.")]
 
     def answer(self, output: np.ndarray, signature: Signature) -> Answer | None:
         values = [float(v) for v in np.ravel(output)]
@@ -42,7 +49,4 @@ class TabularRegression(Numbers):
     default_metrics = ("rmse", "r2")
 
     def check(self, signature: Signature, output: TensorType) -> list[DlrunError]:
-        if signature.classes is not None:
-            has = f"the data has {signature.classes} classes"
-            return [unfit(self, "numbers as labels", has, "Use `task: tabular_classification`.")]
         return needs_rows(self, signature, "regression")

@@ -51,8 +51,16 @@ class Task:
         """Units of a last layer that leaves them to the data; None where the data does not say."""
         return None
 
+    def check_labels(self, signature: Signature) -> list[DlrunError]:
+        """What of the labels does not fit the task, so that its loss and metrics do not fit them either.
+
+        Args:
+            signature: Of the samples as they are stored.
+        """
+        return []
+
     def check(self, signature: Signature, output: TensorType) -> list[DlrunError]:
-        """What of the data and of the model's answer does not fit the task.
+        """What else of the data, and what of the model's answer does not fit the task.
 
         Args:
             signature: Of the samples as the model reads them.
@@ -87,6 +95,13 @@ def task_of(kind: str) -> Task:
         DlrunError: ``unknown-task``.
     """
     return tasks.get(kind, ("task",))()
+
+
+def labels_width(signature: Signature) -> int | None:
+    """Units that the labels ask for, whatever the task: one per class, or one per number; None for pictures."""
+    if signature.classes is not None:
+        return signature.classes
+    return signature.target.size if signature.target.dtype == "float" and signature.target.rank < 2 else None
 
 
 def unfit(task: Task, needs: str, has: object, hint: str) -> DlrunError:

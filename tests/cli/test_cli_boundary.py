@@ -107,6 +107,8 @@ def test_ctrl_c_exits_with_130(fails):
     ("words", "code", "said"),
     [
         (["trian"], "unknown-verb", "`train`"),
+        (["resume", "outputs/x"], "unknown-verb", "dlrun train resume=RUN"),
+        (["sweep", "mnist"], "unknown-verb", "dlrun train -m"),
         (["recipe=mnist"], "unknown-verb", "dlrun train recipe=mnist"),
         (["train", "--mutlirun"], "unknown-flag", "`--multirun`"),
         (["train", "--optimizer=sgd"], "unknown-flag", "without dashes"),

@@ -168,6 +168,27 @@ def test_recipes_lists_the_users_own_first_and_describes_them(run):
     assert "A tiny network." in out and "dlrun train" in err
 
 
+def test_recipes_tells_the_task_that_a_recipe_inherits(run, folder):
+    """Through two of them, of the last in the list; a mistake in one costs no other its line."""
+    of_numbers = RECIPE.replace("task: image_classification", "task: regression")
+    texts = {
+        "grown": "defaults: [tiny]\nseed: 3\n",
+        "numbers": of_numbers,
+        "third": "defaults: [numbers, grown]\n",
+        "round": "defaults: [round]\n",
+        "broken": "defaults: [tiny\n",
+        "odd": "defaults: 3\n",
+    }
+    assert of_numbers != RECIPE
+    for name, text in texts.items():
+        (folder / "recipes" / f"{name}.yaml").write_text(text)
+    code, out, _ = run("recipes", "--json")
+    tasks = {r["name"]: r["task"] for r in json.loads(out)["recipes"]}
+    assert code == 0
+    assert [tasks[name] for name in ("grown", "third")] == ["image_classification"] * 2
+    assert [tasks[name] for name in ("numbers", "round", "broken", "odd")] == ["regression", None, None, None]
+
+
 def test_new_copies_the_comments_and_is_trainable(run, folder):
     code, out, err = run("new", "mine", "--from", "tiny")
     text = (folder / "recipes" / "mine.yaml").read_text()

@@ -34,6 +34,12 @@ CASES = {
     "deleting an unknown key": (["~train.epoch"], "unknown-key", 0, ["`train.epoch` is not a key"]),
     "misspelt key of a layer": (["model.layers.hidden.unit=3"], "unknown-key", 0, ["not a key of `dense`", "`units`?"]),
     "key without its section": (["batch_size=3"], "unknown-key", 0, ["Did you mean `data.batch_size`?"]),
+    "key without its section, one of the recipe's own nearby": (
+        ["workers=2"],
+        "unknown-key",
+        0,
+        ["Did you mean `data.workers`?"],
+    ),
     "initials without its section": (["lr=3"], "unknown-key", 0, ["Did you mean `optimizer.learning_rate`?"]),
     "deleting what is needed": (["~model"], "missing-key", 0, ["`recipe` needs `model`"]),
     "deleting a group": (["~optimizer"], "missing-key", 0, ["`recipe` needs `optimizer`", "`sgd`"]),

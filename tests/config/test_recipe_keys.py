@@ -73,6 +73,13 @@ CASES = {
         "data.source.name",
         ["`digits`?"],
     ),
+    "source by its files": (
+        "data: {source: {name: CSV, train: rows.csv}}\n" + MODEL,
+        "unknown-data-source",
+        "1:17",
+        "data.source.name",
+        ["`CSV` is not a data source", "Did you mean `table`?"],
+    ),
     "misspelt optimizer": (
         DATA + MODEL + "optimizer: {name: adm}\n",
         "unknown-optimizer",

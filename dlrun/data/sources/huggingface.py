@@ -40,6 +40,8 @@ class HuggingFace(Pictures):
             mean in every split what they mean in the training split, whatever their order.
     """
 
+    known_as = ("hf", "datasets")
+
     dataset: str
     config: str | None = None
     revision: str | None = None

@@ -39,6 +39,8 @@ class ImageFolder(Pictures):
             file once beforehand and counts them.
     """
 
+    known_as = ("images", "pictures", "directory")
+
     train: str = "train"
     test: str | None = "test"
     unreadable: Literal["stop", "skip"] = "stop"

@@ -43,6 +43,8 @@ class Npz(Source):
             as its ``ignore_index``.
     """
 
+    known_as = ("npy", "numpy", "array", "arrays")
+
     train: str
     test: str | None = None
     dtype: Literal["float", "int"] = "float"

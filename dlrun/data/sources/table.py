@@ -56,6 +56,8 @@ class Table(Source):
             `skip` them.
     """
 
+    known_as = ("csv", "tsv", "parquet", "json_lines", "jsonl", "pandas")
+
     train: str
     test: str | None = None
     target: str

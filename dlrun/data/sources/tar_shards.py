@@ -45,6 +45,8 @@ class TarShards(Pictures):
             counted: ``skip`` decodes each image once, before training.
     """
 
+    known_as = ("tar", "webdataset", "wds")
+
     train: str | tuple[str, ...]
     test: str | tuple[str, ...] | None = None
     label: str = "label"
