@@ -21,9 +21,25 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
+def folded(name: object) -> str:
+    """A name without what spellings differ in: ``LeakyReLU`` and ``leaky_relu`` are ``leakyrelu``."""
+    return str(name).replace("_", "").replace("-", "").lower()
+
+
 def nearest(name: object, names: Iterable[str], limit: int = 3) -> list[str]:
-    """The names closest in spelling to ``name``, best first."""
-    return difflib.get_close_matches(str(name), list(names), n=limit, cutoff=0.55)
+    """The names closest in spelling to ``name``, best first; before them those that differ in case or underscores."""
+    names = list(names)
+    same = [n for n in names if folded(n) == folded(name)]
+    close = difflib.get_close_matches(str(name), names, n=limit, cutoff=0.55)
+    if not close:
+        spelt = {folded(n): n for n in names}
+        close = [spelt[n] for n in difflib.get_close_matches(folded(name), spelt, n=limit, cutoff=0.55)]
+    return [*same, *(n for n in close if n not in same)][:limit]
+
+
+def one_of(meant: Sequence[str]) -> str:
+    """A sentence that asks for the first two names; empty without names."""
+    return "Did you mean " + " or ".join(f"`{c}`" for c in meant[:2]) + "?" if meant else ""
 
 
 def did_you_mean(name: object, names: Iterable[str], otherwise: str = "") -> str:
@@ -31,7 +47,7 @@ def did_you_mean(name: object, names: Iterable[str], otherwise: str = "") -> str
     names = list(names)
     close = nearest(name, names)
     if close:
-        return "Did you mean " + " or ".join(f"`{c}`" for c in close[:2]) + "?"
+        return one_of(close)
     if names and len(names) <= 12:
         return "Valid: " + ", ".join(f"`{n}`" for n in names) + "."
     return otherwise

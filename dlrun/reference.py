@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, nearest, one_of
 from dlrun.registry import Registry
 
 HEADINGS = ("Args", "Shapes", "Weights", "Errors", "Differs", "Source")
@@ -198,10 +198,11 @@ def find(name: str) -> list[Entry]:
         names = sorted(
             {kind for registry in every.values() for kind in registry} | {n for ns in COMMON.values() for n in ns}
         )
+        meant = [*(n for registry in every.values() for n in registry.known(name)), *nearest(name, names)]
         raise DlrunError(
             "unknown-name",
             f"`{name}` is not a layer, loss, optimizer or anything else that a recipe can name.",
-            hint=f"{did_you_mean(name, names, '')} List them: dlrun layers".strip(),
+            hint=f"{one_of(list(dict.fromkeys(meant)))} List them: dlrun layers".strip(),
         )
     return found
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 from dlrun.described import described
-from dlrun.errors import DlrunError, Path, did_you_mean
+from dlrun.errors import DlrunError, Path, folded, nearest, one_of
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -30,6 +30,7 @@ class Registry(Generic[T]):
         home: Dotted package whose modules register entries when imported, or None.
         default: The entry meant where none is named, or None.
         group: Entry points of this group add further entries, or None.
+        elsewhere: What to say of a word that names no entry but has its place elsewhere in a recipe; None of others.
 
     A registered class becomes a frozen, keyword-only dataclass whose fields are the keys a
     recipe may write; it gets the class attribute ``kind`` (its name). Other words that users write
@@ -37,12 +38,18 @@ class Registry(Generic[T]):
     """
 
     def __init__(
-        self, role: str, home: str | None = None, default: str | None = None, group: str | None = None
+        self,
+        role: str,
+        home: str | None = None,
+        default: str | None = None,
+        group: str | None = None,
+        elsewhere: Callable[[str], str | None] = lambda word: None,
     ) -> None:
         self.role = role
         self.default = default
         self._group = group
         self._home = home
+        self._elsewhere = elsewhere
         self._entries: dict[str, type[T]] = {}
 
     def __call__(self, name: str) -> Callable[[type[C]], type[C]]:
@@ -143,7 +150,15 @@ class Registry(Generic[T]):
                 raise
         if not isinstance(name, str) or name not in entries:
             every = "Valid: " + ", ".join(f"`{n}`" for n in sorted(entries)) + "."
-            meant = [n for n, cls in entries.items() if str(name).lower() in getattr(cls, "known_as", ())]
-            hint = f"Did you mean `{meant[0]}`?" if meant else did_you_mean(name, sorted(entries), every)
+            hint = self._elsewhere(str(name)) or one_of(self.meant(name)) or every
             raise DlrunError(f"unknown-{self._slug}", f"`{name}` is not {self.one}.", path=path, hint=hint)
         return entries[name]
+
+    def known(self, word: object) -> list[str]:
+        """The names of entries that other tools know as ``word``."""
+        of_each = ((name, vars(cls).get("known_as", ())) for name, cls in self._discover().items())
+        return [name for name, words in of_each if folded(word) in map(folded, words)]
+
+    def meant(self, word: object) -> list[str]:
+        """The names for which ``word`` may have been written, best first."""
+        return list(dict.fromkeys([*self.known(word), *nearest(word, sorted(self._discover()))]))

@@ -204,7 +204,7 @@ class Typing:
 
     def _no_such_layer(self, name: object, hint: str | None) -> str:
         names = ", ".join(f"`{n}`" for n in layers)
-        if self.extended or nearest(name, layers):
+        if self.extended or layers.meant(name):
             return f"{hint or ''} Layers: {names}.".strip()
         return f"For a layer of your own, name its file: `extensions: [file.py]`. Layers of dlrun: {names}."
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dlrun.data.draws import Draws
+from dlrun.data.transforms import OF_THE_SOURCE, transforms
 from dlrun.described import described
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, folded
 from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
 
@@ -130,4 +131,10 @@ def require_numbers(kind: str, signature: Signature) -> None:
         )
 
 
-augmentations: Registry[Augmentation] = Registry("augmentation", home="dlrun.data.augment")
+def _elsewhere(word: str) -> str | None:
+    if word in transforms:
+        return f"`{word}` is the same in each epoch: it belongs in `data.preprocess`."
+    return OF_THE_SOURCE.get(folded(word)) if folded(word) != "grayscale" else None
+
+
+augmentations: Registry[Augmentation] = Registry("augmentation", home="dlrun.data.augment", elsewhere=_elsewhere)

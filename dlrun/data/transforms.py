@@ -17,7 +17,7 @@ from annotated_types import Gt
 from dlrun.data.fitting import Fit, Modes, Moments, Quantiles
 from dlrun.data.preprocessing import Preprocessing
 from dlrun.described import described
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, folded
 from dlrun.graph.tensor import TensorType
 from dlrun.registry import Registry
 
@@ -52,7 +52,24 @@ class Transform:
         raise NotImplementedError
 
 
-transforms: Registry[Transform] = Registry("transform")
+OF_THE_SOURCE = {
+    "centercrop": "Pictures are brought to their size as they are read: `size` with `fit: crop` in `data.source`.",
+    "grayscale": "Pictures are read in grey with `channels: 1` in `data.source`.",
+    "resize": "Pictures are brought to their size as they are read: `size` in `data.source`.",
+    "totensor": "Nothing needs to be written: pictures reach the model as numbers from 0 to 1.",
+}
+"""What of other tools' preprocessing the source does here."""
+
+
+def _elsewhere(word: str) -> str | None:
+    from dlrun.data.augmentation import augmentations
+
+    if word in augmentations:
+        return f"`{word}` is another one in each epoch: it belongs in `data.augment`."
+    return OF_THE_SOURCE.get(folded(word))
+
+
+transforms: Registry[Transform] = Registry("transform", elsewhere=_elsewhere)
 
 
 def _wide(value: PerChannel, channels: int) -> np.ndarray:
@@ -97,6 +114,8 @@ class Normalize(Transform):
     Source: LeCun et al. 1998 (Efficient BackProp).
     """
 
+    known_as = ("standardize", "standard_scaler", "z_score", "normalization")
+
     mean: PerChannel | None = None
     std: Annotated[float, Gt(0)] | tuple[Annotated[float, Gt(0)], ...] | None = None
 
@@ -137,6 +156,8 @@ class Rescale(Transform):
     Source: none.
     """
 
+    known_as = ("rescaling",)
+
     multiplier: float
     offset: float = 0.0
 
@@ -161,6 +182,8 @@ class MinMax(Transform):
     Differs: nothing.
     Source: scikit-learn's MinMaxScaler.
     """
+
+    known_as = ("min_max_scaler",)
 
     low: PerChannel | None = None
     high: PerChannel | None = None
@@ -204,6 +227,8 @@ class RobustScale(Transform):
     Source: scikit-learn's RobustScaler.
     """
 
+    known_as = ("robust_scaler",)
+
     center: PerChannel | None = None
     width: Annotated[float, Gt(0)] | tuple[Annotated[float, Gt(0)], ...] | None = None
 
@@ -246,6 +271,8 @@ class Impute(Transform):
     Differs: nothing.
     Source: scikit-learn's SimpleImputer.
     """
+
+    known_as = ("imputer", "simple_imputer", "fill_na")
 
     statistic: Literal["mean", "median", "most_frequent"] = "mean"
     value: PerChannel | None = None

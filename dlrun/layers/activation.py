@@ -205,6 +205,8 @@ class SiLU(Elementwise):
     Source: Elfwing, Uchibe & Doya 2017.
     """
 
+    known_as = ("swish",)
+
 
 @layers("mish")
 class Mish(Elementwise):

@@ -225,6 +225,8 @@ class SelfAttention(_Projected):
     Source: Vaswani et al. 2017.
     """
 
+    known_as = ("attention", "multi_head_attention", "mha")
+
     arity = (1, 2)
     causal: bool = False
 

@@ -172,6 +172,8 @@ class Conv2D(Conv):
     Source: LeCun et al. 1989; groups: Krizhevsky et al. 2012.
     """
 
+    known_as = ("conv", "convolution")
+
     rank = 2
 
     filters: Positive

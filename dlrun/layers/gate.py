@@ -97,6 +97,8 @@ class SqueezeExcite(Composite):
     Source: Hu, Shen & Sun 2017.
     """
 
+    known_as = ("se",)
+
     units: Annotated[int, Gt(0)] | None = None
     reduction: Annotated[float, Gt(0)] | None = None
     multiple: Annotated[int, Gt(0)] = 1

@@ -32,6 +32,8 @@ class Dense(Layer):
     Source: Rumelhart, Hinton & Williams 1986.
     """
 
+    known_as = ("linear", "fc", "fully_connected")
+
     units: Annotated[int, Gt(0)] | None = None
     activation: str | None = None
     bias: bool = True

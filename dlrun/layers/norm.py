@@ -56,6 +56,8 @@ class BatchNorm(_Norm):
     Source: Ioffe & Szegedy 2015.
     """
 
+    known_as = ("bn", "batch_norm1d", "batch_norm2d", "batch_norm3d", "batch_normalization")
+
     momentum: Annotated[float, Gt(0), Le(1)] = 0.1
     epsilon: Annotated[float, Gt(0)] = 1e-5
 
@@ -104,6 +106,8 @@ class LayerNorm(_Norm):
     Differs: Keras' epsilon is 1e-3.
     Source: Ba, Kiros & Hinton 2016.
     """
+
+    known_as = ("ln", "layer_normalization")
 
     epsilon: Annotated[float, Ge(0)] = 1e-5
 

@@ -59,6 +59,8 @@ class Pad(Layer):
     Source: none.
     """
 
+    known_as = ("zero_padding1d", "zero_padding2d", "zero_padding3d", "zero_pad2d")
+
     amount: Amount
     mode: Literal["constant", "reflect", "edge"] = "constant"
     value: float = 0.0

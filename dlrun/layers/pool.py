@@ -164,6 +164,8 @@ class MaxPool2D(Pool):
     Source: Riesenhuber & Poggio 1999.
     """
 
+    known_as = ("max_pool", "max_pooling")
+
     rank = 2
 
     size: Size2
@@ -258,6 +260,8 @@ class AvgPool2D(AvgPool):
     Differs: torch counts padded cells unless told otherwise (`count_include_pad`).
     Source: LeCun et al. 1989.
     """
+
+    known_as = ("avg_pool", "average_pool", "average_pooling")
 
     rank = 2
 

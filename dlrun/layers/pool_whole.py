@@ -269,6 +269,8 @@ class GlobalAvgPool2D(GlobalPool):
     Source: Lin, Chen & Yan 2013.
     """
 
+    known_as = ("gap", "global_avg_pool", "global_average_pooling", "global_average_pooling2d")
+
     rank = 2
     examples = _GLOBAL_2D
 
@@ -327,6 +329,8 @@ class GlobalMaxPool2D(GlobalPool):
     Differs: `torch.max` gives the whole gradient to one of equal values; `amax` is used.
     Source: Oquab et al. 2015.
     """
+
+    known_as = ("global_max_pool", "global_max_pooling")
 
     rank = 2
     examples = _GLOBAL_2D

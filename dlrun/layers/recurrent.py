@@ -109,6 +109,8 @@ class SimpleRNN(Recurrent):
     Source: Elman 1990.
     """
 
+    known_as = ("rnn",)
+
     nonlinearity: Literal["tanh", "relu"] = "tanh"
 
     examples = (*_CASES, Example({"units": 3, "nonlinearity": "relu", "bidirectional": True}, (_X, _MASK)))

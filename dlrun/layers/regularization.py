@@ -63,6 +63,8 @@ class SpatialDropout(_SameType):
     Source: Tompson et al. 2014.
     """
 
+    known_as = ("dropout2d", "spatial_dropout2d")
+
     rate: Rate
 
     examples = (
@@ -101,6 +103,8 @@ class StochasticDepth(_SameType):
     Source: Huang et al. 2016.
     """
 
+    known_as = ("drop_path",)
+
     rate: Rate
 
     examples = (
@@ -127,6 +131,8 @@ class GaussianNoise(_SameType):
     Differs: Keras draws z from a hidden generator; torch has no such layer.
     Source: Bishop 1995.
     """
+
+    known_as = ("noise",)
 
     deviation: Annotated[float, Ge(0)]
 

@@ -159,6 +159,8 @@ class Upsample(Composite):
     Source: none.
     """
 
+    known_as = ("up_sampling2d", "up_sampling1d", "up_sampling3d")
+
     factor: Size | tuple[Size, ...] = 2
     method: Method = "nearest"
 

@@ -65,6 +65,8 @@ class Reshape(Layer):
     Source: none.
     """
 
+    known_as = ("view",)
+
     shape: tuple[int, ...]
 
     examples = (

@@ -61,6 +61,8 @@ class BinaryCrossEntropy(_Binary):
     Source: Good 1952.
     """
 
+    known_as = ("bce", "bce_loss", "bce_with_logits", "bce_with_logits_loss", "sigmoid_cross_entropy")
+
     examples = (
         Example({}, TensorType((3,)), _BITS),
         Example({}, TensorType((1,)), _IDS, classes=2),

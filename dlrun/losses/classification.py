@@ -104,6 +104,16 @@ class SoftmaxCrossEntropy(_Softmax):
     Source: Szegedy et al. 2016 (smoothing).
     """
 
+    known_as = (
+        "ce",
+        "cross_entropy",
+        "cross_entropy_loss",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "nll",
+        "nll_loss",
+    )
+
     examples = (
         Example({}, TensorType((3,)), _IDS, classes=3),
         Example({}, TensorType((2, 2, 3)), _MAPS, classes=3),

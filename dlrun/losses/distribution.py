@@ -27,6 +27,8 @@ class KLDivergence(Loss):
     Source: Kullback & Leibler 1951.
     """
 
+    known_as = ("kl", "kl_div", "kl_div_loss", "kld")
+
     examples = (
         Example({}, TensorType((3,)), _SHARES),
         Example({}, TensorType((2, 2)), [[[0.5, 0.5], [1.0, 0.0]], [[0.25, 0.75], [0.0, 1.0]]]),

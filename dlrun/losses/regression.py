@@ -45,6 +45,8 @@ class MeanSquaredError(Elementwise):
     Source: Gauss 1809.
     """
 
+    known_as = ("l2", "mse_loss", "mean_squared_error")
+
     examples = _EXAMPLES
 
     def values(self, x: np.ndarray, y: np.ndarray) -> Any:
@@ -67,6 +69,8 @@ class MeanAbsoluteError(Elementwise):
     Differs: nothing.
     Source: Boscovich 1757.
     """
+
+    known_as = ("l1", "l1_loss", "mean_absolute_error")
 
     examples = _EXAMPLES
 

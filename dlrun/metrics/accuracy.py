@@ -65,6 +65,8 @@ class Accuracy(Metric):
     Source: none.
     """
 
+    known_as = ("acc",)
+
     def start(self, classes: int | None) -> Accumulator:
         return Share(self.kind)
 
@@ -85,6 +87,8 @@ class TopK(Metric):
     Differs: Keras counts every tie as a hit; torch.topk leaves the order of ties open.
     Source: none.
     """
+
+    known_as = ("top5", "top_k_accuracy")
 
     k: Annotated[int, Gt(0)] = 5
 

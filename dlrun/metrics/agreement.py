@@ -47,6 +47,8 @@ class MatthewsCorrelation(OfConfusion):
     Source: Matthews 1975; Gorodkin 2004 (more than two classes).
     """
 
+    known_as = ("mcc",)
+
     counted = Matthews
 
 
@@ -87,6 +89,8 @@ class IntersectionOverUnion(ClassAverage):
     Differs: nothing; Keras and scikit-learn are the same.
     Source: Jaccard 1901.
     """
+
+    known_as = ("jaccard", "mean_iou")
 
     def counts(self, hits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return hits, labels + predictions - hits

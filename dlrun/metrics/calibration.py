@@ -82,6 +82,8 @@ class CalibrationError(Metric):
     Source: Naeini, Cooper & Hauskrecht 2015; Guo et al. 2017.
     """
 
+    known_as = ("ece",)
+
     better: ClassVar[Literal["higher", "lower"]] = "lower"
     bins: Annotated[int, Gt(0)] = 15
 
@@ -121,6 +123,8 @@ class LogLoss(Metric):
     Differs: Keras and scikit-learn clip probabilities; logits need no clipping.
     Source: Good 1952.
     """
+
+    known_as = ("nll", "cross_entropy")
 
     better: ClassVar[Literal["higher", "lower"]] = "lower"
 

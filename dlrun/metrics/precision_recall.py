@@ -128,5 +128,7 @@ class F1(ClassAverage):
     Source: van Rijsbergen 1979.
     """
 
+    known_as = ("f1_score",)
+
     def counts(self, hits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return 2 * hits, labels + predictions

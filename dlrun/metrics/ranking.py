@@ -121,6 +121,8 @@ class ROCAUC(Ranking):
     Source: Hanley & McNeil 1982.
     """
 
+    known_as = ("auc", "auroc")
+
     def rank(self, positives: np.ndarray, negatives: np.ndarray) -> float:
         below = np.cumsum(negatives) - negatives
         twice = int((positives * (2 * below + negatives)).sum())
@@ -148,6 +150,8 @@ class AveragePrecision(Ranking):
     Differs: Keras interpolates between 200 thresholds; scikit-learn gives an absent class 0.
     Source: Zhu 2004.
     """
+
+    known_as = ("ap", "pr_auc")
 
     def rank(self, positives: np.ndarray, negatives: np.ndarray) -> float:
         hits, alarms = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])

@@ -111,6 +111,8 @@ class MeanAbsoluteError(ErrorMetric):
     Source: none.
     """
 
+    known_as = ("l1", "mean_absolute_error")
+
     power = 1
 
 
@@ -128,6 +130,8 @@ class MeanSquaredError(ErrorMetric):
     Differs: nothing.
     Source: none.
     """
+
+    known_as = ("l2", "mean_squared_error")
 
     power = 2
 
@@ -166,6 +170,8 @@ class CoefficientOfDetermination(NumberMetric):
     Differs: nothing.
     Source: Wright 1921.
     """
+
+    known_as = ("r2_score",)
 
     def start(self, classes: int | None) -> Accumulator:
         return Explained(self.kind)

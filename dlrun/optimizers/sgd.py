@@ -30,6 +30,8 @@ class SGD(Optimizer):
     Source: Sutskever et al. 2013.
     """
 
+    known_as = ("momentum", "nesterov")
+
     learning_rate: Positive = 0.01
     momentum: Fraction = 0.0
     nesterov: bool = False

@@ -159,6 +159,8 @@ class ReduceOnPlateau(Schedule):
     Source: none.
     """
 
+    known_as = ("plateau",)
+
     watches: ClassVar[bool] = True
 
     gamma: Annotated[float, Gt(0), Lt(1)] = 0.1

@@ -30,6 +30,8 @@ class Cosine(Schedule):
     Source: Loshchilov & Hutter 2016.
     """
 
+    known_as = ("cosine_annealing", "cosine_annealing_lr", "cosine_decay")
+
     final: Annotated[float, Ge(0)] = 0.0
 
     def shape(self, t: int, total: int, steps_per_epoch: int) -> float:
@@ -56,6 +58,8 @@ class CosineRestarts(Schedule):
     Differs: Keras' CosineDecayRestarts can also lower the peak of each period.
     Source: Loshchilov & Hutter 2016.
     """
+
+    known_as = ("cosine_annealing_warm_restarts", "cosine_decay_restarts")
 
     period_epochs: Annotated[int, Gt(0)]
     multiplier: Annotated[int, Ge(1)] = 1
@@ -88,6 +92,8 @@ class Polynomial(Schedule):
     Differs: nothing.
     Source: Chen et al. 2017 (DeepLab).
     """
+
+    known_as = ("poly",)
 
     power: Annotated[float, Gt(0)] = 1.0
     final: Annotated[float, Ge(0)] = 0.0

@@ -92,6 +92,8 @@ class RandomRotate(ImageAugmentation):
     Source: none.
     """
 
+    known_as = ("rotate", "rotation", "random_rotation")
+
     degrees: NotNegative | tuple[float, float]
     interpolation: Interpolation = "bilinear"
     fill: Share = 0.0

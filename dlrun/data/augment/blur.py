@@ -42,6 +42,8 @@ class GaussianBlur(ImageAugmentation):
     Source: Chen et al. 2020 (SimCLR).
     """
 
+    known_as = ("blur",)
+
     kernel: Annotated[int, Gt(0)] = 3
     sigma: Above | tuple[Above, Above] = (0.1, 2.0)
     probability: Probability = 1.0

@@ -97,6 +97,8 @@ class ColorJitter(ImageAugmentation):
     Source: Howard 2013.
     """
 
+    known_as = ("brightness", "contrast", "saturation", "hue")
+
     brightness: Factors = 0.0
     contrast: Factors = 0.0
     saturation: Factors = 0.0

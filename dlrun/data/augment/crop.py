@@ -62,6 +62,8 @@ class RandomCrop(ImageAugmentation):
     Source: He et al. 2016 (4 pixels on each side of CIFAR-10's).
     """
 
+    known_as = ("crop",)
+
     padding: Margin | tuple[Margin, Margin] = 0
     fill: Share | Literal["reflect"] = 0.0
     size: Length | tuple[Length, Length] | None = None

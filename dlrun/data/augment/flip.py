@@ -25,6 +25,8 @@ class RandomFlip(ImageAugmentation):
     Source: none.
     """
 
+    known_as = ("flip", "horizontal_flip", "vertical_flip", "random_horizontal_flip", "random_vertical_flip", "mirror")
+
     axis: Literal["horizontal", "vertical", "both"] = "horizontal"
     probability: Annotated[float, Ge(0), Le(1)] = 0.5
 

@@ -34,6 +34,8 @@ class GaussianNoise(Augmentation):
     Source: Sietsma & Dow 1991.
     """
 
+    known_as = ("noise",)
+
     std: NotNegative | tuple[NotNegative, NotNegative]
     probability: Probability = 1.0
 
