@@ -27,14 +27,16 @@ def folded(name: object) -> str:
 
 
 def nearest(name: object, names: Iterable[str], limit: int = 3) -> list[str]:
-    """The names closest in spelling to ``name``, best first; before them those that differ in case or underscores."""
+    """The names closest in spelling to ``name``, best first; where only case or underscores differ, only those."""
     names = list(names)
     same = [n for n in names if folded(n) == folded(name)]
+    if same:
+        return same[:limit]
     close = difflib.get_close_matches(str(name), names, n=limit, cutoff=0.55)
     if not close:
         spelt = {folded(n): n for n in names}
         close = [spelt[n] for n in difflib.get_close_matches(folded(name), spelt, n=limit, cutoff=0.55)]
-    return [*same, *(n for n in close if n not in same)][:limit]
+    return close
 
 
 def one_of(meant: Sequence[str]) -> str:

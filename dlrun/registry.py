@@ -161,4 +161,4 @@ class Registry(Generic[T]):
 
     def meant(self, word: object) -> list[str]:
         """The names for which ``word`` may have been written, best first."""
-        return list(dict.fromkeys([*self.known(word), *nearest(word, sorted(self._discover()))]))
+        return self.known(word) or nearest(word, sorted(self._discover()))

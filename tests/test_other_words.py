@@ -53,7 +53,7 @@ REGISTRIES = (augmentations, layers, losses, metrics, optimizers, schedules, sou
 def test_another_word_leads_to_the_name(registry: Registry, word: str, name: str) -> None:
     with pytest.raises(DlrunError) as caught:
         registry.get(word)
-    assert caught.value.hint is not None and caught.value.hint.startswith(f"Did you mean `{name}`")
+    assert caught.value.hint is not None and caught.value.hint.startswith(f"Did you mean `{name}`?")
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_no_other_word_is_a_name_or_that_of_two() -> None:
     assert words > 90
 
 
-def test_names_that_differ_in_case_or_underscores_come_first() -> None:
-    assert nearest("adamW", ["adam", "radam", "adamw"])[0] == "adamw"
-    assert nearest("learningRate", ["learning_ratio", "learning_rate"])[0] == "learning_rate"
-    assert nearest("Age", ["AGE", "age", "wage"]) == ["AGE", "age", "wage"]
+def test_names_that_differ_in_case_or_underscores_are_meant() -> None:
+    assert nearest("adamW", ["adam", "radam", "adamw"]) == ["adamw"]
+    assert nearest("learningRate", ["learning_ratio", "learning_rate"]) == ["learning_rate"]
+    assert nearest("Age", ["AGE", "age", "wage"]) == ["AGE", "age"]
     assert nearest("xyz", ["age"]) == []
 
 
