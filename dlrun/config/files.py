@@ -10,11 +10,11 @@ from dlrun.config.catalog import CHOICES, RECIPE, Catalog
 from dlrun.config.document import read, shown
 from dlrun.config.extending import adopt
 from dlrun.config.hydra_settings import check_group, check_section
-from dlrun.config.language import Section
+from dlrun.config.language import Choice, Section, fields
 from dlrun.config.leaf import written
 from dlrun.config.node import Node
 from dlrun.config.normal import expand
-from dlrun.errors import DlrunError, DlrunErrors, Where, did_you_mean
+from dlrun.errors import DlrunError, DlrunErrors, Where, did_you_mean, one_of
 from dlrun.recipe import Recipe
 
 _PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)")
@@ -188,7 +188,9 @@ def unknown_option(group: str, option: str, catalog: Catalog, where: Where | Non
         return error
     names = catalog.options(group)
     last = group.rpartition("/")[2]
-    hint = did_you_mean(option, names, "")
+    field = fields(Recipe).get(group)
+    known = field.form.registry.known(option) if field is not None and isinstance(field.form, Choice) else []
+    hint = one_of(known) or did_you_mean(option, names, "")
     if group == RECIPE:
         if option.endswith((".yaml", ".yml")) or "/" in option:
             found = catalog.find_recipe(Path(option).stem)  # `dlrun new` writes to a folder of recipes

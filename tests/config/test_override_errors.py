@@ -20,6 +20,8 @@ CASES = {
     ),
     "misspelt group": (["optimiser=sgd"], "unknown-key", 0, ["`optimiser` is not a key", "`optimizer`?"]),
     "misspelt option": (["optimizer=agd"], "unknown-optimizer", 0, ["`agd` is not an optimizer", "`sgd`"]),
+    "option as other tools call it": (["optimizer=momentum"], "unknown-optimizer", 0, ["Did you mean `sgd`? Valid"]),
+    "schedule as PyTorch calls it": (["schedule=CosineAnnealingLR"], "unknown-schedule", 0, ["mean `cosine`? Valid"]),
     "misspelt backend": (["backend=troch"], "unknown-backend", 0, ["`troch` is not a backend", "`torch`?"]),
     "misspelt device": (["device=gpu"], "unknown-device", 0, ["`gpu` is not a device", "`cuda`"]),
     "unsupported device": (["device=tpu"], "device-not-supported", 0, ["`tpu` is not supported"]),
